@@ -1,0 +1,253 @@
+/**
+ * turn-wasm keeps WebRTC calls supplied with short-lived TURN credentials.
+ *
+ * Importing this module has no side effects and works under Node (SSR). The WebAssembly module loads once, on the
+ * first call of {@link openTurnSession} or {@link init}.
+ *
+ * @packageDocumentation
+ */
+
+/**
+ * Fetches the first credential and opens a session that keeps it, and every connection made or attached, fresh.
+ *
+ * A retryable failure of the first fetch is tried twice more within 5 s; a refusal (4xx other than 408, 425 and 429)
+ * rejects at once.
+ *
+ * @throws {TurnError} `unsupported-environment`, `invalid-option`, `insecure-source`, `secret-in-browser`, `network`,
+ *   `timeout`, `http-status`, `response-too-large`, `response-not-json`, `response-invalid`, `aborted`.
+ */
+export function openTurnSession(options: TurnSessionOptions): Promise<TurnSession>;
+
+/** What {@link init} accepts: where the WebAssembly module is, its bytes, or the compiled module. */
+export type WasmInput = URL | Request | Response | BufferSource | WebAssembly.Module;
+
+/**
+ * Loads the WebAssembly module ahead of time, or from a place of your choice. Optional: {@link openTurnSession} calls
+ * it. A second call returns the first one's promise; after a failure the next call tries again.
+ *
+ * @param module Default: `dist/turn_wasm_bg.wasm` beside this module.
+ * @throws {TurnError} `unsupported-environment` where WebAssembly is missing, forbidden by a content security policy,
+ *   or the module cannot be fetched.
+ */
+export function init(module?: WasmInput | Promise<WasmInput>): Promise<void>;
+
+/** Options of {@link openTurnSession}. */
+export interface TurnSessionOptions {
+  /** Where credentials come from: the address of your backend's endpoint, a request, or a function. */
+  source: string | URL | HttpSource | CredentialProvider;
+  /**
+   * Lifetime of a credential in seconds, used when the response does not say. Range: over 0, up to 31622400 (366 days).
+   * Without it and without a lifetime in the response, one hour is assumed and a `ttlassumed` event says so.
+   */
+  ttl?: number;
+  /**
+   * Whether the app uses trickle ICE. Default `true`. `false` drops every URL whose port is 53: browsers wait 11 s
+   * (Firefox) to 40 s (Chromium) for an unanswered one before gathering completes.
+   */
+  trickle?: boolean;
+  /** Which of the provider's URLs connections get. */
+  urls?: UrlOptions;
+  /** When a connection's ICE is restarted after a refresh. Default `"relayed"`. */
+  iceRestart?: IceRestartPolicy;
+  /** How a username is revoked through your backend: an address (`POST {username}`), a request, or a function. */
+  revoke?: string | URL | HttpSource | ((username: string) => Promise<void>);
+  /** Aborting closes the session (without revocation); before it is open, `openTurnSession` rejects with `aborted`. */
+  signal?: AbortSignal;
+}
+
+/** Which URLs of the response connections get. Order is kept unless `transports` asks for another. */
+export interface UrlOptions {
+  /** `"auto"` (default) drops port 53 when `trickle` is false; `"drop"` always does; `"keep"` never does. */
+  port53?: "auto" | "keep" | "drop";
+  /** TURN transports to use, in order of preference. Default: all, in the response's order. STUN URLs stay. */
+  transports?: ("udp" | "tcp" | "tls")[];
+  /** Most URLs a connection gets, 1 or more. Keeps one of each transport and one STUN URL before it fills up. Default: no cap. */
+  max?: number;
+}
+
+/**
+ * `"relayed"`: restart a connection after a refresh only if its selected pair's local candidate is `relay`.
+ * `"always"`: restart every connection after a refresh. `"never"`: the app restarts by itself.
+ */
+export type IceRestartPolicy = "relayed" | "always" | "never";
+
+/** A request for credentials. */
+export interface HttpSource {
+  /** https, or a loopback or same-origin address in a secure context. Never the TURN provider's own API. */
+  url: string | URL;
+  /** Default `"POST"`. */
+  method?: "GET" | "POST";
+  /** Sent with each request; a function is asked anew each time, so that a bearer token can be fresh. */
+  headers?: HeadersInit | (() => HeadersInit | Promise<HeadersInit>);
+  /** Sent as JSON. Not with `GET`. */
+  body?: unknown;
+  /** Default `"same-origin"`. */
+  credentials?: RequestCredentials;
+  /** Milliseconds until the whole response must be there, 1 to 600000. Default 10000. */
+  timeout?: number;
+}
+
+/** Why a credential is asked for. */
+export type RefreshReason = "initial" | "scheduled" | "manual" | "rejected" | "wake";
+
+/**
+ * Fetches a credential in your own way and resolves with the provider's response (the parsed JSON).
+ * What it throws counts as a retryable failure, unless it is a {@link TurnError} with `retryable: false`.
+ */
+export type CredentialProvider = (request: { reason: RefreshReason; signal: AbortSignal }) => Promise<unknown>;
+
+/**
+ * Where a session stands. `active`: the credential is live. `refreshing`: a fetch is under way. `retrying`: the last
+ * fetch failed, another is planned. `refused`: the backend refused (4xx); nothing is tried until the next wake-up or
+ * `refresh()`. `expired`: the credential's life is over; fetches go on. `closed`: for good.
+ */
+export type TurnSessionStatus = "active" | "refreshing" | "retrying" | "refused" | "expired" | "closed";
+
+/** A snapshot of a session, without secrets. */
+export interface TurnSessionState {
+  readonly status: TurnSessionStatus;
+  /** When the credential's life ends, ms since the epoch by the local clock. `null` once closed. */
+  readonly expiresAt: number | null;
+  /** When the next fetch is planned, ms since the epoch by the local clock; `null` if none is. */
+  readonly refreshAt: number | null;
+  /** The credential's whole life in seconds. */
+  readonly ttl: number;
+  /** What the ttl was read from. */
+  readonly ttlSource: "response" | "username" | "option" | "assumed";
+  /** The TURN username, redacted to its first characters. `null` if the servers need none. */
+  readonly username: string | null;
+  /** Failed fetches since the last good one. */
+  readonly attempts: number;
+  /** Connections that are kept fresh now. */
+  readonly connections: number;
+  /** The last fetch's error; `null` after a good one. */
+  readonly lastError: TurnError | null;
+  /** The URLs that connections get, in order. */
+  readonly urls: readonly string[];
+  /** URLs of the response that connections do not get, and why. */
+  readonly dropped: readonly { readonly url: string; readonly reason: "port-53" | "transport" | "max" | "invalid" }[];
+}
+
+/** One URL's result of {@link TurnSession.probe}. */
+export interface ProbeResult {
+  url: string;
+  /** A candidate came. */
+  ok: boolean;
+  /** Milliseconds to the candidate, or until the failure was known. */
+  ms: number;
+  candidateType: "relay" | "srflx" | null;
+  /** `code`: the ICE error code (401: credential refused; 701: no answer; 0: none was reported). */
+  error: { code: number; message: string } | null;
+}
+
+/** Details of a session's events, by type. */
+export interface TurnSessionEventMap {
+  /** A fetch brought a credential. `changed`: connections get other servers than before. */
+  refreshed: CustomEvent<{ reason: RefreshReason; expiresAt: number; refreshAt: number; username: string | null; changed: boolean }>;
+  /** A fetch failed; the credential held before still serves. `retryAt`: ms since the epoch, `null` if nothing is planned. */
+  refresherror: CustomEvent<{ reason: RefreshReason; error: TurnError; attempts: number; retryAt: number | null }>;
+  /** The credential's life ended without a fresh one. Fetches go on. */
+  expired: CustomEvent<{ error: TurnError }>;
+  /** A connection got other servers than before through `setConfiguration`. */
+  applied: CustomEvent<{ connection: RTCPeerConnection }>;
+  /** `setConfiguration` threw on a connection; its old servers are still in force, other connections are served. */
+  applyerror: CustomEvent<{ connection: RTCPeerConnection; error: TurnError }>;
+  /** An ICE restart begins, ours (`local`) or the other end's (`remote`). */
+  restarting: CustomEvent<{ connection: RTCPeerConnection; initiator: "local" | "remote"; reason: "refresh" | "repair" | "app" }>;
+  /** A pair of the new ICE generation is selected and connected. `duration`: ms since the restart began. */
+  restarted: CustomEvent<{ connection: RTCPeerConnection; initiator: "local" | "remote"; duration: number }>;
+  /** No offer followed `restartIce()`: the app's `negotiationneeded` handler must make and send one. */
+  restartstalled: CustomEvent<{ connection: RTCPeerConnection; message: string }>;
+  /** This connection cannot be repaired: build a new one, for which the session holds servers. */
+  connectionlost: CustomEvent<{ connection: RTCPeerConnection }>;
+  /** Something to look at that keeps nothing from working, such as a URL of the response that was dropped. */
+  warning: CustomEvent<{ message: string }>;
+  /** Neither the response nor an option gave a lifetime: `ttl` seconds are assumed. */
+  ttlassumed: CustomEvent<{ ttl: number }>;
+  /** `state.status` changed. */
+  statechange: CustomEvent<{ status: TurnSessionStatus; previous: TurnSessionStatus }>;
+  /** The session was closed. The last event. */
+  closed: CustomEvent<null>;
+}
+
+/**
+ * Keeps one credential, and all connections that use it, fresh. Made by {@link openTurnSession}.
+ *
+ * Connections are held weakly: one that is closed or collected drops out.
+ */
+export class TurnSession extends EventTarget {
+  private constructor();
+  /**
+   * `new RTCPeerConnection(configuration)` with the session's servers, kept fresh from then on.
+   * `configuration.iceServers` are kept and come after the session's; everything else is passed on as it is.
+   *
+   * @throws {TurnError} `unsupported-environment` without RTCPeerConnection, `closed` after `close()`.
+   * @throws What the constructor throws for the rest of `configuration`.
+   */
+  createPeerConnection(configuration?: RTCConfiguration): RTCPeerConnection;
+  /**
+   * Keeps a connection made elsewhere fresh: its servers are replaced by the session's now and at each refresh.
+   * Attaching twice changes the policy.
+   *
+   * @throws {TurnError} `closed`, `invalid-option`, or `apply-failed` if `setConfiguration` refuses.
+   */
+  attach(pc: RTCPeerConnection, options?: { iceRestart?: IceRestartPolicy }): void;
+  /** Leaves a connection alone from now on. Its servers stay as they are. */
+  detach(pc: RTCPeerConnection): void;
+  /** The servers in force, for other libraries. A new array each time; read it anew for each connection. */
+  readonly iceServers: RTCIceServer[];
+  /** A snapshot of where the session stands. No secrets. */
+  readonly state: TurnSessionState;
+  /**
+   * Asks for a fresh credential now. A fetch already under way is shared.
+   *
+   * @throws {TurnError} the fetch's error; the credential held before still serves. `closed` after `close()`.
+   */
+  refresh(): Promise<void>;
+  /**
+   * For apps without trickle ICE, after `setLocalDescription`: the local description with the candidates in it, once
+   * gathering is complete, or after `timeout` ms (default 5000) with what is there.
+   *
+   * @throws {TurnError} `closed` if the connection is closed meanwhile, `invalid-option` without a local description.
+   */
+  localDescription(pc: RTCPeerConnection, options?: { timeout?: number }): Promise<RTCSessionDescription>;
+  /** Tries each URL on its own, within `timeout` ms (default 5000). Leaves no connection open. */
+  probe(options?: { timeout?: number }): Promise<ProbeResult[]>;
+  /**
+   * Ends the session: no more fetches, connections are left as they are. With `revoke: true` every username that was
+   * handed out is revoked through the `revoke` option. Never rejects; a second call returns the first one's promise.
+   */
+  close(options?: { revoke?: boolean }): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+
+  addEventListener<K extends keyof TurnSessionEventMap>(
+    type: K,
+    listener: ((this: TurnSession, event: TurnSessionEventMap[K]) => void) | { handleEvent(event: TurnSessionEventMap[K]): void } | null,
+    options?: boolean | AddEventListenerOptions,
+  ): void;
+  addEventListener(type: string, listener: EventListenerOrEventListenerObject | null, options?: boolean | AddEventListenerOptions): void;
+  removeEventListener<K extends keyof TurnSessionEventMap>(
+    type: K,
+    listener: ((this: TurnSession, event: TurnSessionEventMap[K]) => void) | { handleEvent(event: TurnSessionEventMap[K]): void } | null,
+    options?: boolean | EventListenerOptions,
+  ): void;
+  removeEventListener(type: string, listener: EventListenerOrEventListenerObject | null, options?: boolean | EventListenerOptions): void;
+}
+
+/** Stable codes of {@link TurnError}. */
+export type TurnErrorCode =
+  | "unsupported-environment" | "invalid-option" | "insecure-source" | "secret-in-browser"
+  | "network" | "timeout" | "http-status" | "response-too-large" | "response-not-json" | "response-invalid"
+  | "expired" | "closed" | "apply-failed" | "aborted";
+
+/** Every error of this package. The message says what came, what was expected and what to do; it holds no secret. */
+export class TurnError extends Error {
+  constructor(code: TurnErrorCode, message: string, options?: { status?: number; retryable?: boolean; cause?: unknown });
+  readonly name: "TurnError";
+  readonly code: TurnErrorCode;
+  /** The HTTP status, with `http-status`. */
+  readonly status?: number;
+  /** Whether the same call may succeed later without a change. */
+  readonly retryable: boolean;
+  readonly cause?: unknown;
+}

@@ -1,0 +1,105 @@
+// The browsers the tests run in: fresh profile, headless, set up so that ICE works over loopback alone.
+// CHROMIUM and FIREFOX name the programs; Debian's are the default.
+import puppeteer from "puppeteer-core";
+import { tieToThisProcess } from "./children.mjs";
+
+const PROGRAMS = {
+  chromium: process.env.CHROMIUM || "/usr/bin/chromium",
+  firefox: process.env.FIREFOX || "/usr/bin/firefox-esr",
+};
+
+/** The names {@link openBrowser} takes, or the one that BROWSER asks for. */
+export const BROWSERS = process.env.BROWSER ? [process.env.BROWSER] : ["chromium", "firefox"];
+
+const CHROMIUM_FLAGS = [
+  // Without it gathering hangs silently where only loopback exists.
+  "--allow-loopback-in-peer-connection",
+  // Candidates show addresses instead of mDNS names, which nothing answers here.
+  "--disable-features=WebRtcHideLocalIpsWithMdns",
+  "--disable-gpu",
+  "--disable-dev-shm-usage",
+  "--no-first-run",
+  // Debian's Chromium cannot use its sandbox as root or in most containers.
+  "--no-sandbox",
+];
+
+const FIREFOX_PREFS = {
+  "media.peerconnection.ice.loopback": true,
+  "media.peerconnection.ice.obfuscate_host_addresses": false,
+  "permissions.default.camera": 1,
+  "permissions.default.microphone": 1,
+  // A page's timers keep their pace when another window has the focus.
+  "dom.min_background_timeout_value": 4,
+  "dom.timeout.enable_budget_timer_throttling": false,
+  // No traffic of the browser's own.
+  "app.update.enabled": false,
+  "browser.safebrowsing.downloads.enabled": false,
+  "browser.safebrowsing.malware.enabled": false,
+  "browser.safebrowsing.phishing.enabled": false,
+  "datareporting.policy.dataSubmissionEnabled": false,
+  "extensions.getAddons.cache.enabled": false,
+  "media.gmp-manager.updateEnabled": false,
+  "network.captive-portal-service.enabled": false,
+  "network.connectivity-service.enabled": false,
+  "services.settings.server": "data:,",
+};
+
+/** A running browser. `page(url)` opens a page whose errors are collected in `page.troubles`. */
+export class Browser {
+  #browser;
+  #untie;
+
+  constructor(name, browser, untie) {
+    this.name = name;
+    this.#browser = browser;
+    this.#untie = untie;
+  }
+
+  version() {
+    return this.#browser.version();
+  }
+
+  async page(url) {
+    const page = await this.#browser.newPage();
+    page.troubles = [];
+    page.on("pageerror", (error) => page.troubles.push(`uncaught: ${error?.message ?? error}`));
+    page.on("console", (message) => {
+      if (message.type() === "error") page.troubles.push(`console: ${message.text()}`);
+    });
+    page.setDefaultTimeout(30_000);
+    if (url) await page.goto(String(url), { waitUntil: "load" });
+    return page;
+  }
+
+  async close() {
+    try {
+      await this.#browser.close();
+    } finally {
+      this.#browser.process()?.kill("SIGKILL");
+      this.#untie();
+    }
+  }
+
+  [Symbol.asyncDispose]() {
+    return this.close();
+  }
+}
+
+/** Starts `name` ("chromium" or "firefox"). */
+export async function openBrowser(name, { flags = [], prefs = {} } = {}) {
+  const firefox = name === "firefox";
+  const browser = await puppeteer.launch({
+    browser: firefox ? "firefox" : "chrome",
+    executablePath: PROGRAMS[name],
+    headless: true,
+    // Chromium ends by itself when its pipe breaks.
+    pipe: !firefox,
+    protocolTimeout: 600_000,
+    timeout: 60_000,
+    args: firefox ? flags : [...CHROMIUM_FLAGS, ...flags],
+    extraPrefsFirefox: firefox ? { ...FIREFOX_PREFS, ...prefs } : undefined,
+    acceptInsecureCerts: true,
+  });
+  const untie = tieToThisProcess(browser.process().pid);
+  return new Browser(name, browser, untie);
+}

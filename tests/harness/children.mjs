@@ -1,0 +1,118 @@
+// Programs that the tests start. Each runs in a process group of its own, is ended by its own id, and is ended too when
+// this process dies without a chance to clean up: a watcher holds the reading end of a pipe that only we write to.
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { createInterface } from "node:readline";
+
+/** Ends process group `pid` as soon as this process is gone, however it went. Returns a function that calls it off. */
+export function tieToThisProcess(pid) {
+  const watcher = spawn("/bin/sh", ["-c", `cat >/dev/null; kill -9 -- -${pid}`], {
+    detached: true,
+    stdio: ["pipe", "ignore", "ignore"],
+  });
+  watcher.unref();
+  watcher.stdin.unref?.();
+  watcher.stdin.on("error", () => {});
+  return () => {
+    watcher.kill("SIGKILL");
+    watcher.stdin.destroy();
+  };
+}
+
+/** A program that was started, with everything it printed. */
+export class Child {
+  /** Every line printed so far, both streams, in the order of arrival: `{at, stream, text}`, `at` in ms since the epoch. */
+  lines = [];
+  #process;
+  #untie;
+  #exit;
+  #watchers = new Set();
+
+  constructor(command, args, { env, cwd } = {}) {
+    this.command = command;
+    this.#process = spawn(command, args, {
+      detached: true,
+      env: { ...process.env, ...env },
+      cwd,
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    this.#exit = once(this.#process, "exit").then(
+      ([code, signal]) => ({ code, signal }),
+      (error) => ({ code: null, signal: null, error }),
+    );
+    if (this.#process.pid) this.#untie = tieToThisProcess(this.#process.pid);
+    for (const stream of ["stdout", "stderr"]) {
+      createInterface({ input: this.#process[stream] }).on("line", (text) => {
+        const line = { at: Date.now(), stream, text };
+        this.lines.push(line);
+        for (const watcher of [...this.#watchers]) watcher(line);
+      });
+    }
+  }
+
+  get pid() {
+    return this.#process.pid;
+  }
+
+  get exited() {
+    return this.#exit;
+  }
+
+  /** What was printed, as text. */
+  get log() {
+    return this.lines.map((line) => line.text).join("\n");
+  }
+
+  /** The match of `pattern` in the first line that has one. */
+  async line(pattern, { within = 10_000 } = {}) {
+    for (const { text } of this.lines) {
+      const match = pattern.exec(text);
+      if (match) return match;
+    }
+    return await new Promise((resolve, reject) => {
+      const settle = (act, value) => {
+        clearTimeout(timer);
+        this.#watchers.delete(watcher);
+        act(value);
+      };
+      const watcher = ({ text }) => {
+        const match = pattern.exec(text);
+        if (match) settle(resolve, match);
+      };
+      this.#watchers.add(watcher);
+      const timer = setTimeout(
+        () => settle(reject, new Error(`${this.command}: no line matched ${pattern} within ${within} ms:\n${this.log}`)),
+        within,
+      );
+      this.#exit.then(({ code, signal, error }) =>
+        settle(reject, new Error(`${this.command} ended (${error?.message ?? signal ?? code}) before a line matched ${pattern}:\n${this.log}`)),
+      );
+    });
+  }
+
+  signal(name) {
+    this.#process.kill(name);
+  }
+
+  /** Asks it to end, and makes it end after `within` ms. */
+  async stop({ within = 3_000 } = {}) {
+    if (this.#process.exitCode === null && this.#process.signalCode === null && this.#process.pid) {
+      this.#process.kill("SIGCONT");
+      this.#process.kill("SIGTERM");
+      const timer = setTimeout(() => {
+        try {
+          process.kill(-this.#process.pid, "SIGKILL");
+        } catch {
+          // Gone meanwhile.
+        }
+      }, within);
+      await this.#exit;
+      clearTimeout(timer);
+    }
+    this.#untie?.();
+  }
+
+  [Symbol.asyncDispose]() {
+    return this.stop();
+  }
+}

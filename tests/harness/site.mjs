@@ -1,0 +1,116 @@
+// A small HTTP server on loopback: an empty page, folders served as they are, and endpoints that a test writes itself.
+import { readFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import { extname, join, normalize, sep } from "node:path";
+import { fileURLToPath } from "node:url";
+
+/** Where the harness and the built package are served by {@link Site} and by the demo server's mounts. */
+export const FOLDERS = {
+  "/harness": fileURLToPath(new URL(".", import.meta.url)),
+  "/pkg": fileURLToPath(new URL("../../pkg/", import.meta.url)),
+};
+
+const TYPES = {
+  ".html": "text/html; charset=utf-8",
+  ".js": "text/javascript; charset=utf-8",
+  ".mjs": "text/javascript; charset=utf-8",
+  ".wasm": "application/wasm",
+  ".json": "application/json",
+};
+
+const PAGE = `<!doctype html><meta charset="utf-8"><title>turn-wasm tests</title><link rel="icon" href="data:,">
+<script type="importmap">{"imports": {"turn-wasm": "/pkg/index.js"}}</script>`;
+
+const CORS = {
+  "access-control-allow-origin": "*",
+  "access-control-allow-methods": "GET, POST",
+  "access-control-allow-headers": "*",
+};
+
+export class Site {
+  #server;
+  #routes = new Map();
+  #sockets = new Set();
+
+  static async start({ folders = FOLDERS } = {}) {
+    const site = new Site();
+    site.#server = createServer((request, response) => {
+      site.#answer(request, response, folders).catch((error) => {
+        if (!response.headersSent) response.writeHead(500, { "content-type": "text/plain" });
+        response.end(String(error));
+      });
+    });
+    site.#server.on("connection", (socket) => {
+      site.#sockets.add(socket);
+      socket.once("close", () => site.#sockets.delete(socket));
+    });
+    await new Promise((resolve, reject) => site.#server.once("error", reject).listen(0, "127.0.0.1", resolve));
+    return site;
+  }
+
+  get origin() {
+    return `http://127.0.0.1:${this.#server.address().port}`;
+  }
+
+  url(path) {
+    return new URL(path, this.origin).href;
+  }
+
+  /** `handler(request, response, body)` answers `path` from now on; every origin may ask. */
+  on(path, handler) {
+    this.#routes.set(path, handler);
+  }
+
+  /** Answers `path` with what `make()` returns, as JSON. */
+  json(path, make, status = 200) {
+    this.on(path, async (request, response, body) => {
+      const value = await make({ request, body });
+      response.writeHead(status, { "content-type": "application/json", "cache-control": "no-store" });
+      response.end(JSON.stringify(value));
+    });
+  }
+
+  async #answer(request, response, folders) {
+    const { pathname } = new URL(request.url, this.origin);
+    const handler = this.#routes.get(pathname);
+    if (handler) {
+      for (const [name, value] of Object.entries(CORS)) response.setHeader(name, value);
+      if (request.method === "OPTIONS") {
+        response.writeHead(204).end();
+        return;
+      }
+      const chunks = [];
+      for await (const chunk of request) chunks.push(chunk);
+      await handler(request, response, Buffer.concat(chunks).toString());
+      return;
+    }
+    if (pathname === "/") {
+      response.writeHead(200, { "content-type": TYPES[".html"], "cache-control": "no-store" }).end(PAGE);
+      return;
+    }
+    for (const [prefix, folder] of Object.entries(folders)) {
+      if (!pathname.startsWith(`${prefix}/`)) continue;
+      const file = normalize(join(folder, decodeURIComponent(pathname.slice(prefix.length + 1))));
+      if (!file.startsWith(normalize(folder.endsWith(sep) ? folder : folder + sep))) break;
+      try {
+        const bytes = await readFile(file);
+        response.writeHead(200, { "content-type": TYPES[extname(file)] ?? "application/octet-stream", "cache-control": "no-store" });
+        response.end(bytes);
+        return;
+      } catch {
+        break;
+      }
+    }
+    response.writeHead(404, { "content-type": "text/plain" }).end("not found");
+  }
+
+  async stop() {
+    const closed = new Promise((resolve) => this.#server.close(resolve));
+    for (const socket of this.#sockets) socket.destroy();
+    await closed;
+  }
+
+  [Symbol.asyncDispose]() {
+    return this.stop();
+  }
+}

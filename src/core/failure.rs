@@ -1,0 +1,127 @@
+//! What went wrong, in the terms that the package's `TurnError` shows.
+
+use std::fmt;
+
+/// The stable codes of the package's errors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Code {
+    UnsupportedEnvironment,
+    InvalidOption,
+    InsecureSource,
+    SecretInBrowser,
+    Network,
+    Timeout,
+    HttpStatus,
+    ResponseTooLarge,
+    ResponseNotJson,
+    ResponseInvalid,
+    Expired,
+    Closed,
+    ApplyFailed,
+    Aborted,
+}
+
+impl Code {
+    /// The code as JavaScript sees it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::UnsupportedEnvironment => "unsupported-environment",
+            Self::InvalidOption => "invalid-option",
+            Self::InsecureSource => "insecure-source",
+            Self::SecretInBrowser => "secret-in-browser",
+            Self::Network => "network",
+            Self::Timeout => "timeout",
+            Self::HttpStatus => "http-status",
+            Self::ResponseTooLarge => "response-too-large",
+            Self::ResponseNotJson => "response-not-json",
+            Self::ResponseInvalid => "response-invalid",
+            Self::Expired => "expired",
+            Self::Closed => "closed",
+            Self::ApplyFailed => "apply-failed",
+            Self::Aborted => "aborted",
+        }
+    }
+}
+
+/// An error with its code. The message holds no secret.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Failure {
+    pub code: Code,
+    pub message: String,
+    /// The HTTP status, with [`Code::HttpStatus`].
+    pub status: Option<u16>,
+    /// Whether the same request may succeed later. A fetch that fails with `false` is a refusal: it is not repeated
+    /// by itself.
+    pub retryable: bool,
+    /// The wait that the server asked for, in milliseconds from the response's arrival.
+    pub retry_after: Option<u64>,
+}
+
+impl Failure {
+    /// A failure that a later try may mend.
+    pub fn retryable(code: Code, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+            status: None,
+            retryable: true,
+            retry_after: None,
+        }
+    }
+
+    /// A failure that needs a change first.
+    pub fn fatal(code: Code, message: impl Into<String>) -> Self {
+        Self {
+            retryable: false,
+            ..Self::retryable(code, message)
+        }
+    }
+
+    /// An HTTP status other than 2xx. 4xx other than 408 (Request Timeout), 425 (Too Early) and 429 (Too Many
+    /// Requests) is a refusal (RFC 9110 section 15.5); so is a redirect that `fetch` did not follow.
+    pub fn from_status(status: u16, retry_after: Option<u64>) -> Self {
+        let retryable = status >= 500 || matches!(status, 408 | 425 | 429);
+        let hint = match status {
+            401 | 403 => "is the user signed in, and is this page's origin allowed?",
+            404 | 405 => {
+                "is the `source` option the address of the credential endpoint, and does it take this method?"
+            }
+            429 => "the backend asks for fewer requests",
+            500.. => "the backend or its TURN provider is in trouble; see the backend's log",
+            _ => "see the backend's log",
+        };
+        Self {
+            code: Code::HttpStatus,
+            message: format!(
+                "the credential endpoint answered with status {status}, expected 200 or 201: {hint}"
+            ),
+            status: Some(status),
+            retryable,
+            retry_after,
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statuses_divide_into_refusals_and_trouble() {
+        for status in [400, 401, 403, 404, 405, 410, 422, 301] {
+            assert!(!Failure::from_status(status, None).retryable, "{status}");
+        }
+        for status in [408, 425, 429, 500, 502, 503, 504] {
+            assert!(Failure::from_status(status, None).retryable, "{status}");
+        }
+    }
+}

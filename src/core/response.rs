@@ -1,0 +1,538 @@
+//! A provider's response, read by its structure: ice servers, and how long they live.
+//!
+//! Cloudflare's own answer holds `iceServers` alone, as an array or (on its legacy path) as a single object; the
+//! backend adds `ttl` (seconds) or `expiresAt`. A bare array of servers is read as well. An error names the path of
+//! the field that is wrong and the kind of value that stands there, never the value of a secret.
+
+use super::failure::{Code, Failure};
+use super::ice_server::{IceServer, Secret, Username};
+use super::timestamp;
+use super::uri::IceUri;
+use super::value::Value;
+use std::fmt::Write;
+
+/// The longest lifetime that is believed, in seconds: 366 days.
+pub const TTL_MOST_S: f64 = 31_622_400.0;
+
+/// How long the credential lives, as the response tells it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Lifetime {
+    /// Seconds from the moment the request was sent.
+    Ttl(f64),
+    /// A moment, in milliseconds since the epoch.
+    ExpiresAt(f64),
+    /// A moment read out of a coturn-style username, in milliseconds since the epoch.
+    Username(f64),
+}
+
+/// A response that was understood.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Response {
+    pub servers: Vec<IceServer>,
+    pub lifetime: Option<Lifetime>,
+}
+
+fn invalid(path: &str, expected: &str, came: &str) -> Failure {
+    let separator = if path.is_empty() { "" } else { ": " };
+    Failure::fatal(
+        Code::ResponseInvalid,
+        format!("{path}{separator}expected {expected}, got {came}"),
+    )
+}
+
+/// Reads a response.
+///
+/// # Errors
+/// [`Code::ResponseInvalid`], naming the field's path, what was expected and the kind of what came.
+pub fn read(body: &Value) -> Result<Response, Failure> {
+    let servers = match body {
+        Value::Array(_) => read_servers("", body)?,
+        Value::Object(_) => match body.get("iceServers") {
+            Some(servers) => read_servers("iceServers", servers)?,
+            None => return Err(invalid("iceServers", "an array of ice servers", "nothing")),
+        },
+        _ => return Err(invalid("", "an object with iceServers", body.kind())),
+    };
+    let lifetime = read_lifetime(body)?.or_else(|| lifetime_in_username(&servers));
+    Ok(Response { servers, lifetime })
+}
+
+fn read_servers(path: &str, value: &Value) -> Result<Vec<IceServer>, Failure> {
+    let servers = match value {
+        Value::Array(entries) => {
+            let mut servers = Vec::new();
+            for (index, entry) in entries.iter().enumerate() {
+                let mut path = String::from(path);
+                let _ = write!(path, "[{index}]");
+                servers.push(read_server(&path, entry)?);
+            }
+            servers
+        }
+        Value::Object(_) => vec![read_server(path, value)?],
+        other => return Err(invalid(path, "an array of ice servers", other.kind())),
+    };
+    if servers.is_empty() {
+        return Err(invalid(path, "at least one ice server", value.kind()));
+    }
+    Ok(servers)
+}
+
+fn read_server(path: &str, entry: &Value) -> Result<IceServer, Failure> {
+    let Value::Object(_) = entry else {
+        return Err(invalid(
+            path,
+            "an ice server (an object with urls)",
+            entry.kind(),
+        ));
+    };
+    // `url` is the name from before 2013 that some backends still send.
+    let (name, urls) = match (entry.get("urls"), entry.get("url")) {
+        (Some(urls), _) => ("urls", urls),
+        (None, Some(url)) => ("url", url),
+        (None, None) => {
+            return Err(invalid(
+                &format!("{path}.urls"),
+                "a URL or an array of URLs",
+                "nothing",
+            ));
+        }
+    };
+    let path_of_urls = format!("{path}.{name}");
+    let urls = match urls {
+        Value::String(_) => vec![read_url(&path_of_urls, urls)?],
+        Value::Array(items) if !items.is_empty() => {
+            let read = |(index, item)| read_url(&format!("{path_of_urls}[{index}]"), item);
+            items
+                .iter()
+                .enumerate()
+                .map(read)
+                .collect::<Result<_, _>>()?
+        }
+        other => {
+            return Err(invalid(
+                &path_of_urls,
+                "a URL or an array of URLs",
+                other.kind(),
+            ));
+        }
+    };
+    let username = read_text(path, "username", entry)?.map(Username::new);
+    let credential = read_text(path, "credential", entry)?.map(Secret::new);
+    if urls.iter().any(|url: &IceUri| url.scheme().is_turn()) {
+        // W3C webrtc-pc section 4.2.4: a TURN server without either is an InvalidAccessError.
+        for (name, missing) in [
+            ("username", username.is_none()),
+            ("credential", credential.is_none()),
+        ] {
+            if missing {
+                let came = entry.get(name).map_or("nothing", Value::kind);
+                return Err(invalid(
+                    &format!("{path}.{name}"),
+                    "a string (this entry has a turn: URL)",
+                    came,
+                ));
+            }
+        }
+    }
+    Ok(IceServer {
+        urls,
+        username,
+        credential,
+    })
+}
+
+/// A member that is a string; `None` if it is missing, null or empty.
+fn read_text<'a>(path: &str, name: &str, entry: &'a Value) -> Result<Option<&'a str>, Failure> {
+    match entry.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text.as_str()).filter(|text| !text.is_empty())),
+        Some(other) => Err(invalid(&format!("{path}.{name}"), "a string", other.kind())),
+    }
+}
+
+fn read_url(path: &str, value: &Value) -> Result<IceUri, Failure> {
+    let Value::String(text) = value else {
+        return Err(invalid(path, "a URL", value.kind()));
+    };
+    text.parse().map_err(|error| {
+        Failure::fatal(
+            Code::ResponseInvalid,
+            format!("{path}: {error}, got \"{}\"", printable(text)),
+        )
+    })
+}
+
+/// A URL as an error may show it: short, without control characters, and without what may be a password.
+fn printable(text: &str) -> String {
+    const MOST: usize = 100;
+    let (head, tail) = match text.rsplit_once('@') {
+        Some((_, host)) => ("…@", host),
+        None => ("", text),
+    };
+    let mut shown = String::from(head);
+    shown.extend(
+        tail.chars()
+            .take(MOST)
+            .map(|c| if c.is_control() { '\u{fffd}' } else { c }),
+    );
+    if tail.chars().nth(MOST).is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
+fn read_lifetime(body: &Value) -> Result<Option<Lifetime>, Failure> {
+    if let Some(ttl) = body.get("ttl").filter(|ttl| **ttl != Value::Null) {
+        let seconds = match ttl {
+            Value::Number(seconds) => Some(*seconds),
+            Value::String(text) => text.trim().parse().ok(),
+            _ => None,
+        };
+        return match seconds.filter(|seconds| is_ttl(*seconds)) {
+            Some(seconds) => Ok(Some(Lifetime::Ttl(seconds))),
+            None => Err(invalid(
+                "ttl",
+                "seconds over 0, up to 31622400 (366 days)",
+                &number(ttl),
+            )),
+        };
+    }
+    let Some(moment) = body
+        .get("expiresAt")
+        .filter(|moment| **moment != Value::Null)
+    else {
+        return Ok(None);
+    };
+    let millis = match moment {
+        Value::Number(number) => unix(*number),
+        Value::String(text) => {
+            timestamp::rfc3339(text).or_else(|| text.trim().parse().ok().and_then(unix))
+        }
+        _ => None,
+    };
+    match millis {
+        Some(millis) => Ok(Some(Lifetime::ExpiresAt(millis))),
+        None => Err(invalid(
+            "expiresAt",
+            "an RFC 3339 date and time, or unix seconds or milliseconds",
+            &number(moment),
+        )),
+    }
+}
+
+/// Whether a number is a lifetime in seconds. `NaN` is none.
+pub fn is_ttl(seconds: f64) -> bool {
+    seconds > 0.0 && seconds <= TTL_MOST_S
+}
+
+/// Unix seconds or milliseconds as milliseconds. Seconds reach 1e11 in the year 5138; milliseconds passed it in 1973.
+fn unix(number: f64) -> Option<f64> {
+    match number {
+        n if n > 0.0 && n < 1e11 => Some(n * 1000.0),
+        n if (1e11..1e14).contains(&n) => Some(n),
+        _ => None,
+    }
+}
+
+/// A number for an error message, as far as whole numbers go: printing floats would cost more code than all of this
+/// file.
+fn number(value: &Value) -> String {
+    match value {
+        Value::Number(n) if n.fract() == 0.0 && n.abs() < 1e15 => (*n as i64).to_string(),
+        Value::Number(n) if n.is_finite() && n.fract() == 0.0 => "a number far out of range".into(),
+        other => other.kind().into(),
+    }
+}
+
+/// coturn's time-limited usernames (draft-uberti-behave-turn-rest section 2.2): ten digits, the expiry in unix
+/// seconds, then nothing or a colon.
+fn lifetime_in_username(servers: &[IceServer]) -> Option<Lifetime> {
+    let expiry = |server: &IceServer| {
+        let name = server.username.as_ref()?.expose();
+        let digits = name.split_once(':').map_or(name, |(digits, _)| digits);
+        if digits.len() != 10 || !digits.bytes().all(|b| b.is_ascii_digit()) {
+            return None;
+        }
+        // From 2017 to 2096: other ten digits are some other kind of name.
+        digits
+            .parse::<u32>()
+            .ok()
+            .filter(|seconds| (1_500_000_000..4_000_000_000).contains(seconds))
+    };
+    let earliest = servers.iter().filter_map(expiry).min()?;
+    Some(Lifetime::Username(f64::from(earliest) * 1000.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::value::json;
+    use super::*;
+    use proptest::prelude::*;
+
+    const ARRAY: &str = r#"{"iceServers":[
+        {"urls":["stun:stun.cloudflare.com:3478","stun:stun.cloudflare.com:53"]},
+        {"urls":["turn:turn.cloudflare.com:3478?transport=udp","turns:turn.cloudflare.com:443?transport=tcp"],
+         "username":"bc91b63e2b5d759f8eb9f3b58062439e0a0e15893d76317d833265ad08d6631099ce7c7087caabb31ad3e1c386424e3e",
+         "credential":"ebd71f1d3edbc2b0edae3cd5a6d82284aeb5c3b8fdaa9b8e3bf9cec683e0d45fe9f5b44e5145db3300f06c250a15b4a0"}]"#;
+
+    fn message(body: &str) -> String {
+        let failure = read(&json(body)).expect_err(body);
+        assert_eq!(failure.code, Code::ResponseInvalid);
+        failure.message
+    }
+
+    fn lifetime(members: &str) -> Option<Lifetime> {
+        read(&json(&format!("{ARRAY}{members}}}")))
+            .unwrap()
+            .lifetime
+    }
+
+    #[test]
+    fn cloudflares_array_is_read() {
+        let response = read(&json(&format!("{ARRAY}}}"))).unwrap();
+        assert_eq!(response.lifetime, None, "the opaque username holds no time");
+        assert_eq!(response.servers.len(), 2);
+        assert_eq!(
+            response.servers[0].urls[1].to_string(),
+            "stun:stun.cloudflare.com:53"
+        );
+        assert_eq!(response.servers[0].username, None);
+        assert!(
+            response.servers[1]
+                .username
+                .as_ref()
+                .unwrap()
+                .expose()
+                .starts_with("bc91b63e")
+        );
+        assert!(
+            response.servers[1]
+                .credential
+                .as_ref()
+                .unwrap()
+                .expose()
+                .starts_with("ebd71f1d")
+        );
+    }
+
+    #[test]
+    fn cloudflares_legacy_single_object_is_read() {
+        let body = r#"{"iceServers":{"urls":["stun:a","turn:a?transport=udp"],"username":"u","credential":"c"},"ttl":60}"#;
+        let response = read(&json(body)).unwrap();
+        assert_eq!(response.servers.len(), 1);
+        assert_eq!(response.servers[0].urls.len(), 2);
+        assert_eq!(response.lifetime, Some(Lifetime::Ttl(60.0)));
+    }
+
+    #[test]
+    fn a_bare_array_and_the_old_url_member_are_read() {
+        let response = read(&json(
+            r#"[{"url":"stun:a","x":1},{"urls":"turn:b","username":"u","credential":"c"}]"#,
+        ))
+        .unwrap();
+        assert_eq!(response.servers.len(), 2);
+    }
+
+    #[test]
+    fn lifetimes_are_read_in_each_spelling() {
+        assert_eq!(lifetime(""), None);
+        assert_eq!(lifetime(r#","ttl":86400"#), Some(Lifetime::Ttl(86400.0)));
+        assert_eq!(lifetime(r#","ttl":"86400""#), Some(Lifetime::Ttl(86400.0)));
+        assert_eq!(lifetime(r#","ttl":0.5"#), Some(Lifetime::Ttl(0.5)));
+        assert_eq!(lifetime(r#","ttl":null"#), None);
+        assert_eq!(
+            lifetime(r#","expiresAt":1700000000"#),
+            Some(Lifetime::ExpiresAt(1.7e12))
+        );
+        assert_eq!(
+            lifetime(r#","expiresAt":1700000000000"#),
+            Some(Lifetime::ExpiresAt(1.7e12))
+        );
+        assert_eq!(
+            lifetime(r#","expiresAt":"1700000000""#),
+            Some(Lifetime::ExpiresAt(1.7e12))
+        );
+        assert_eq!(
+            lifetime(r#","expiresAt":"2023-11-14T22:13:20Z""#),
+            Some(Lifetime::ExpiresAt(1.7e12))
+        );
+        assert_eq!(
+            lifetime(r#","ttl":60,"expiresAt":"nonsense""#),
+            Some(Lifetime::Ttl(60.0))
+        );
+    }
+
+    #[test]
+    fn coturn_usernames_carry_their_expiry() {
+        let with = |name: &str| {
+            read(&json(&format!(
+                r#"[{{"urls":"turn:a","username":"{name}","credential":"c"}}]"#
+            )))
+            .unwrap()
+            .lifetime
+        };
+        assert_eq!(with("1700000000:alice"), Some(Lifetime::Username(1.7e12)));
+        assert_eq!(with("1700000000"), Some(Lifetime::Username(1.7e12)));
+        for name in [
+            "170000000:a",
+            "17000000000",
+            "1700000000-a",
+            "0000000001:a",
+            "9999999999",
+            "alice:1700000000",
+        ] {
+            assert_eq!(with(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn wrong_lifetimes_are_named() {
+        for (ttl, came) in [
+            ("0", "0"),
+            ("-1", "-1"),
+            ("\"abc\"", "a string"),
+            ("1e300", "a number far out of range"),
+            ("31622401", "31622401"),
+            ("-0.5", "a number"),
+            ("\"NaN\"", "a string"),
+            ("true", "a boolean"),
+            ("[]", "an empty array"),
+        ] {
+            assert_eq!(
+                message(&format!(r#"{ARRAY},"ttl":{ttl}}}"#)),
+                format!("ttl: expected seconds over 0, up to 31622400 (366 days), got {came}")
+            );
+        }
+        assert!(
+            message(&format!(r#"{ARRAY},"expiresAt":"soon"}}"#))
+                .starts_with("expiresAt: expected an RFC 3339")
+        );
+    }
+
+    #[test]
+    fn each_wrong_field_is_named_by_its_path_and_kind() {
+        for (body, expected) in [
+            ("null", "expected an object with iceServers, got null"),
+            (
+                "\"secret\"",
+                "expected an object with iceServers, got a string",
+            ),
+            (
+                "{}",
+                "iceServers: expected an array of ice servers, got nothing",
+            ),
+            (
+                r#"{"iceServers":null}"#,
+                "iceServers: expected an array of ice servers, got null",
+            ),
+            (
+                r#"{"iceServers":"secret"}"#,
+                "iceServers: expected an array of ice servers, got a string",
+            ),
+            (
+                r#"{"iceServers":[]}"#,
+                "iceServers: expected at least one ice server, got an empty array",
+            ),
+            ("[]", "expected at least one ice server, got an empty array"),
+            (
+                r#"{"iceServers":[7]}"#,
+                "iceServers[0]: expected an ice server (an object with urls), got a number",
+            ),
+            (
+                r#"{"iceServers":[{"username":"secret"}]}"#,
+                "iceServers[0].urls: expected a URL or an array of URLs, got nothing",
+            ),
+            (
+                r#"{"iceServers":{"urls":[]}}"#,
+                "iceServers.urls: expected a URL or an array of URLs, got an empty array",
+            ),
+            (
+                r#"{"iceServers":[{"urls":["stun:a",1]}]}"#,
+                "iceServers[0].urls[1]: expected a URL, got a number",
+            ),
+            (
+                r#"{"iceServers":[{"urls":"stun:a"},{"urls":["http://x.example"],"username":"secret","credential":"secret"}]}"#,
+                "iceServers[1].urls[0]: expected a stun:, stuns:, turn: or turns: URL, got \"http://x.example\"",
+            ),
+            (
+                r#"{"iceServers":[{"urls":["turn:a:99999"],"username":"secret","credential":"secret"}]}"#,
+                "iceServers[0].urls[0]: expected a port from 1 to 65535, got \"turn:a:99999\"",
+            ),
+            (
+                r#"{"iceServers":[{"urls":"turn:a","username":"secret"}]}"#,
+                "iceServers[0].credential: expected a string (this entry has a turn: URL), got nothing",
+            ),
+            (
+                r#"{"iceServers":[{"urls":"turn:a","username":"","credential":"secret"}]}"#,
+                "iceServers[0].username: expected a string (this entry has a turn: URL), got an empty string",
+            ),
+            (
+                r#"{"iceServers":[{"urls":"turn:a","username":5,"credential":"secret"}]}"#,
+                "iceServers[0].username: expected a string, got a number",
+            ),
+        ] {
+            let message = message(body);
+            assert_eq!(message, expected);
+            assert!(!message.contains("secret"));
+        }
+    }
+
+    #[test]
+    fn a_url_in_an_error_is_cut_and_shows_no_password() {
+        assert_eq!(printable("turn:user:hunter2@host"), "…@host");
+        assert_eq!(printable("a\u{0}b"), "a\u{fffd}b");
+        assert_eq!(printable(&"x".repeat(500)).chars().count(), 101);
+    }
+
+    proptest! {
+        #[test]
+        fn any_value_is_read_or_refused_without_a_panic(depth in 0_u32..4, seed in any::<u64>()) {
+            let mut random = super::super::random::Random::new(seed);
+            let value = arbitrary(&mut random, depth);
+            let _ = read(&value);
+        }
+    }
+
+    fn arbitrary(random: &mut super::super::random::Random, depth: u32) -> Value {
+        const NAMES: [&str; 8] = [
+            "iceServers",
+            "urls",
+            "url",
+            "username",
+            "credential",
+            "ttl",
+            "expiresAt",
+            "x",
+        ];
+        const TEXTS: [&str; 6] = [
+            "turn:a",
+            "stun:b:53",
+            "",
+            "x",
+            "1700000000:a",
+            "2023-11-14T22:13:20Z",
+        ];
+        const NUMBERS: [f64; 6] = [0.0, -1.0, f64::NAN, 1e300, 60.0, f64::INFINITY];
+        match random.up_to(if depth == 0 { 3 } else { 7 }) {
+            0 => Value::Null,
+            1 => Value::Bool(true),
+            2 => Value::Number(NUMBERS[random.up_to(5) as usize]),
+            3 => Value::String(TEXTS[random.up_to(5) as usize].into()),
+            4 => Value::Array(
+                (0..random.up_to(3))
+                    .map(|_| arbitrary(random, depth - 1))
+                    .collect(),
+            ),
+            _ => Value::Object(
+                (0..random.up_to(5))
+                    .map(|_| {
+                        (
+                            NAMES[random.up_to(7) as usize].into(),
+                            arbitrary(random, depth - 1),
+                        )
+                    })
+                    .collect(),
+            ),
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! How long to wait before the next try: full-jitter exponential backoff, and what the server asked for.
+
+use super::random::Random;
+use super::timestamp;
+
+/// Nothing automatic happens twice within this many milliseconds.
+pub const FLOOR_MS: u64 = 250;
+/// The first backoff step's ceiling, in milliseconds.
+const FIRST_MS: u64 = 1_000;
+/// The last backoff step's ceiling, in milliseconds.
+const LAST_MS: u64 = 60_000;
+/// The longest `Retry-After` that is honoured once nothing is left to lose by waiting, in milliseconds.
+const RETRY_AFTER_MOST_MS: u64 = 3_600_000;
+
+/// The ceiling of the backoff after `failures` failures in a row (1 for the first): 1 s doubling to 60 s.
+pub fn ceiling(failures: u32) -> u64 {
+    FIRST_MS
+        .saturating_mul(1 << failures.saturating_sub(1).min(16))
+        .min(LAST_MS)
+}
+
+/// Milliseconds until the next try after `failures` failures in a row.
+///
+/// Uniform in 0 to the ceiling (full jitter). A `Retry-After` comes before that, so that clients turned away together
+/// do not return together; `life` (what is left of the live credential) caps it, for a wait beyond it would lose
+/// the call for certain.
+pub fn delay(
+    failures: u32,
+    retry_after: Option<u64>,
+    life: Option<u64>,
+    random: &mut Random,
+) -> u64 {
+    let jitter = random.up_to(ceiling(failures));
+    let wait = match retry_after {
+        None => jitter,
+        Some(asked) => asked
+            .min(RETRY_AFTER_MOST_MS)
+            .saturating_add(jitter)
+            .min(life.unwrap_or(u64::MAX)),
+    };
+    wait.max(FLOOR_MS)
+}
+
+/// Reads a `Retry-After` header (RFC 9110 section 10.2.3): seconds, or an HTTP date. Milliseconds from `wall_ms`.
+pub fn retry_after(header: &str, wall_ms: f64) -> Option<u64> {
+    let header = header.trim();
+    if !header.is_empty() && header.bytes().all(|b| b.is_ascii_digit()) {
+        return Some(
+            header
+                .parse::<u64>()
+                .unwrap_or(u64::MAX)
+                .saturating_mul(1000),
+        );
+    }
+    timestamp::http_date(header).map(|date| (date - wall_ms).max(0.0) as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ceiling_doubles_from_one_second_to_sixty() {
+        let steps: Vec<u64> = (1..=8).map(ceiling).collect();
+        assert_eq!(
+            steps,
+            [1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000]
+        );
+        assert_eq!(ceiling(u32::MAX), 60_000);
+        assert_eq!(ceiling(0), 1_000);
+    }
+
+    #[test]
+    fn the_delay_is_spread_over_the_whole_step_but_never_under_the_floor() {
+        let mut random = Random::new(3);
+        let delays: Vec<u64> = (0..1_000)
+            .map(|_| delay(3, None, None, &mut random))
+            .collect();
+        assert!(delays.iter().all(|d| (FLOOR_MS..=4_000).contains(d)));
+        assert!(delays.iter().any(|d| *d < 500) && delays.iter().any(|d| *d > 3_500));
+    }
+
+    #[test]
+    fn retry_after_is_waited_out_within_the_credentials_life() {
+        let mut random = Random::new(3);
+        for _ in 0..100 {
+            assert!((30_000..=31_000).contains(&delay(
+                1,
+                Some(30_000),
+                Some(100_000),
+                &mut random
+            )));
+            assert_eq!(delay(1, Some(30_000), Some(20_000), &mut random), 20_000);
+            assert!(delay(1, Some(u64::MAX), None, &mut random) <= RETRY_AFTER_MOST_MS + 1_000);
+            assert_eq!(delay(1, Some(30_000), Some(0), &mut random), FLOOR_MS);
+        }
+    }
+
+    #[test]
+    fn retry_after_headers_are_read_in_both_forms() {
+        assert_eq!(retry_after("120", 0.0), Some(120_000));
+        assert_eq!(retry_after(" 0 ", 0.0), Some(0));
+        assert_eq!(retry_after("99999999999999999999999", 0.0), Some(u64::MAX));
+        assert_eq!(
+            retry_after("Sun, 06 Nov 1994 08:49:37 GMT", 784_111_770_000.0),
+            Some(7_000)
+        );
+        assert_eq!(
+            retry_after("Sun, 06 Nov 1994 08:49:37 GMT", 784_111_790_000.0),
+            Some(0)
+        );
+        assert_eq!(retry_after("-1", 0.0), None);
+        assert_eq!(retry_after("soon", 0.0), None);
+        assert_eq!(retry_after("", 0.0), None);
+    }
+}

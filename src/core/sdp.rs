@@ -1,0 +1,56 @@
+//! The few lines of a session description (RFC 8839, RFC 8122) that a restart decision reads.
+
+/// The first value of an attribute `a=NAME:…`, at session or media level.
+fn attribute<'a>(sdp: &'a str, name: &str) -> Option<&'a str> {
+    sdp.lines()
+        .find_map(|line| {
+            line.strip_prefix("a=")?
+                .strip_prefix(name)?
+                .strip_prefix(':')
+        })
+        .map(str::trim_end)
+}
+
+/// The ICE username fragment (RFC 8839 section 5.4). Another one means another ICE generation.
+pub fn ice_ufrag(sdp: &str) -> Option<&str> {
+    attribute(sdp, "ice-ufrag")
+}
+
+/// The certificate's fingerprint with its hash function's name (RFC 8122 section 5).
+pub fn fingerprint(sdp: &str) -> Option<&str> {
+    attribute(sdp, "fingerprint")
+}
+
+/// Which of two ends starts a restart that both need: something both ends know, and see the other way round.
+/// `None` while either description is missing or both ends show one certificate.
+pub fn goes_first(local: &str, remote: &str) -> Option<bool> {
+    let local = fingerprint(local)?.to_ascii_lowercase();
+    let remote = fingerprint(remote)?.to_ascii_lowercase();
+    (local != remote).then_some(local < remote)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: &str = "v=0\r\na=group:BUNDLE 0\r\nm=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\na=ice-ufrag:Eo5t\r\na=ice-pwd:x\r\na=fingerprint:sha-256 AB:CD\r\n";
+    const B: &str = "v=0\r\na=fingerprint:sha-256 12:0F\r\nm=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\na=ice-ufrag:9c1f2d\r\n";
+
+    #[test]
+    fn attributes_are_found_at_either_level() {
+        assert_eq!(ice_ufrag(A), Some("Eo5t"));
+        assert_eq!(ice_ufrag(B), Some("9c1f2d"));
+        assert_eq!(fingerprint(B), Some("sha-256 12:0F"));
+        assert_eq!(ice_ufrag("v=0\r\na=ice-ufrags:no\r\n"), None);
+        assert_eq!(ice_ufrag(""), None);
+    }
+
+    #[test]
+    fn the_two_ends_agree_on_who_goes_first() {
+        assert_eq!(goes_first(A, B), Some(false));
+        assert_eq!(goes_first(B, A), Some(true));
+        assert_eq!(goes_first(A, A), None);
+        assert_eq!(goes_first(A, "v=0\r\n"), None);
+        assert_eq!(goes_first(&A.replace("AB:CD", "ab:cd"), A), None);
+    }
+}

@@ -1,0 +1,277 @@
+//! Which of a provider's URLs a connection gets.
+
+use super::ice_server::IceServer;
+use super::uri::{IceUri, Transport};
+
+/// What to do with URLs whose port is 53.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Port53 {
+    Keep,
+    Drop,
+}
+
+/// Why a connection does not get a URL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Drop {
+    Port53,
+    Transport,
+    Max,
+}
+
+impl Drop {
+    /// The reason as `state.dropped` shows it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Port53 => "port-53",
+            Self::Transport => "transport",
+            Self::Max => "max",
+        }
+    }
+}
+
+/// The rules. The response's order is kept, except that `transports` puts its own first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Selection {
+    pub port53: Port53,
+    /// TURN transports to use, in order of preference; `None` for all of them in the response's order.
+    pub transports: Option<Vec<Transport>>,
+    /// Most URLs in all.
+    pub max: Option<usize>,
+}
+
+/// A URL with the entry that holds its credential.
+type Place<'a> = (usize, &'a IceUri);
+
+impl Selection {
+    /// The servers that connections get, and what was left out.
+    pub fn apply(&self, servers: &[IceServer]) -> (Vec<IceServer>, Vec<(IceUri, Drop)>) {
+        let mut dropped = Vec::new();
+        let mut kept: Vec<Place<'_>> = Vec::new();
+        for (entry, server) in servers.iter().enumerate() {
+            for url in &server.urls {
+                if self.port53 == Port53::Drop && url.port() == 53 {
+                    dropped.push((url.clone(), Drop::Port53));
+                } else if self.rank(url).is_none() {
+                    dropped.push((url.clone(), Drop::Transport));
+                } else {
+                    kept.push((entry, url));
+                }
+            }
+        }
+        if self.transports.is_some() {
+            kept.sort_by_key(|(_, url)| self.rank(url));
+        }
+        if let Some(max) = self.max {
+            let first = first_of_each(&kept);
+            // In the order of need: one of each TURN transport, one STUN, then the rest as they come.
+            let mut order: Vec<usize> = (0..kept.len()).collect();
+            order.sort_by_key(|place| first.iter().position(|f| f == place).unwrap_or(first.len()));
+            let chosen: Vec<usize> = order.into_iter().take(max).collect();
+            let mut place = 0;
+            kept.retain(|(_, url)| {
+                let keep = chosen.contains(&place);
+                place += 1;
+                if !keep {
+                    dropped.push(((*url).clone(), Drop::Max));
+                }
+                keep
+            });
+        }
+        let mut selected: Vec<(usize, IceServer)> = Vec::new();
+        for (entry, url) in kept {
+            match selected.last_mut() {
+                Some((last, server)) if *last == entry => server.urls.push(url.clone()),
+                _ => {
+                    if let Some(server) = servers.get(entry) {
+                        selected.push((
+                            entry,
+                            IceServer {
+                                urls: vec![url.clone()],
+                                ..server.clone()
+                            },
+                        ));
+                    }
+                }
+            }
+        }
+        (
+            selected.into_iter().map(|(_, server)| server).collect(),
+            dropped,
+        )
+    }
+
+    /// The place in the order of preference; `None` for a transport that is not wanted. STUN always comes first.
+    fn rank(&self, url: &IceUri) -> Option<usize> {
+        match &self.transports {
+            Some(wanted) if url.scheme().is_turn() => wanted
+                .iter()
+                .position(|transport| *transport == url.transport())
+                .map(|place| place + 1),
+            _ => Some(0),
+        }
+    }
+}
+
+/// The places of the first TURN URL over UDP, TCP and TLS, and of the first STUN URL.
+fn first_of_each(kept: &[Place<'_>]) -> Vec<usize> {
+    let turn =
+        |transport| move |url: &IceUri| url.scheme().is_turn() && url.transport() == transport;
+    let find = |wanted: &dyn Fn(&IceUri) -> bool| kept.iter().position(|(_, url)| wanted(url));
+    [
+        find(&turn(Transport::Udp)),
+        find(&turn(Transport::Tcp)),
+        find(&turn(Transport::Tls)),
+        find(&|url| !url.scheme().is_turn()),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::ice_server::{Secret, Username};
+    use super::*;
+
+    /// Cloudflare's list as it is served, with its alternates on port 53.
+    fn cloudflare() -> Vec<IceServer> {
+        let urls = |list: &[&str]| {
+            list.iter()
+                .map(|url| url.parse().unwrap())
+                .collect::<Vec<_>>()
+        };
+        vec![
+            IceServer {
+                urls: urls(&[
+                    "stun:stun.cloudflare.com:3478",
+                    "stun:stun.cloudflare.com:53",
+                ]),
+                username: None,
+                credential: None,
+            },
+            IceServer {
+                urls: urls(&[
+                    "turn:turn.cloudflare.com:3478?transport=udp",
+                    "turn:turn.cloudflare.com:53?transport=udp",
+                    "turn:turn.cloudflare.com:3478?transport=tcp",
+                    "turn:turn.cloudflare.com:80?transport=tcp",
+                    "turns:turn.cloudflare.com:5349?transport=tcp",
+                    "turns:turn.cloudflare.com:443?transport=tcp",
+                ]),
+                username: Some(Username::new("user")),
+                credential: Some(Secret::new("secret")),
+            },
+        ]
+    }
+
+    const ALL: Selection = Selection {
+        port53: Port53::Keep,
+        transports: None,
+        max: None,
+    };
+
+    fn texts(servers: &[IceServer]) -> Vec<String> {
+        servers
+            .iter()
+            .flat_map(|server| server.urls.iter().map(ToString::to_string))
+            .collect()
+    }
+
+    #[test]
+    fn port_53_is_dropped_by_its_number_and_nothing_else_is() {
+        let (servers, dropped) = Selection {
+            port53: Port53::Drop,
+            ..ALL
+        }
+        .apply(&cloudflare());
+        assert_eq!(
+            texts(&servers),
+            [
+                "stun:stun.cloudflare.com:3478",
+                "turn:turn.cloudflare.com:3478?transport=udp",
+                "turn:turn.cloudflare.com:3478?transport=tcp",
+                "turn:turn.cloudflare.com:80?transport=tcp",
+                "turns:turn.cloudflare.com:5349?transport=tcp",
+                "turns:turn.cloudflare.com:443?transport=tcp",
+            ]
+        );
+        assert_eq!(
+            dropped
+                .iter()
+                .map(|(url, _)| url.to_string())
+                .collect::<Vec<_>>(),
+            [
+                "stun:stun.cloudflare.com:53",
+                "turn:turn.cloudflare.com:53?transport=udp",
+            ]
+        );
+        assert!(
+            servers
+                .iter()
+                .all(|s| s.username.is_some() == s.urls.iter().any(|u| u.scheme().is_turn()))
+        );
+    }
+
+    #[test]
+    fn with_trickle_nothing_is_dropped() {
+        assert_eq!(ALL.apply(&cloudflare()), (cloudflare(), vec![]));
+    }
+
+    #[test]
+    fn an_entry_left_without_urls_goes_and_credentials_stay_with_theirs() {
+        let mut servers = cloudflare();
+        servers[0].urls.remove(0);
+        let (kept, _) = Selection {
+            port53: Port53::Drop,
+            ..ALL
+        }
+        .apply(&servers);
+        assert_eq!(kept.len(), 1);
+        assert_eq!(kept[0].credential, Some(Secret::new("secret")));
+    }
+
+    #[test]
+    fn transports_are_filtered_and_ordered_while_stun_stays() {
+        let selection = Selection {
+            transports: Some(vec![Transport::Tls, Transport::Udp]),
+            ..ALL
+        };
+        assert_eq!(
+            texts(&selection.apply(&cloudflare()).0),
+            [
+                "stun:stun.cloudflare.com:3478",
+                "stun:stun.cloudflare.com:53",
+                "turns:turn.cloudflare.com:5349?transport=tcp",
+                "turns:turn.cloudflare.com:443?transport=tcp",
+                "turn:turn.cloudflare.com:3478?transport=udp",
+                "turn:turn.cloudflare.com:53?transport=udp",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_cap_keeps_one_of_each_transport_before_it_fills_up() {
+        let capped = |max| {
+            texts(
+                &Selection {
+                    max: Some(max),
+                    ..ALL
+                }
+                .apply(&cloudflare())
+                .0,
+            )
+        };
+        assert_eq!(capped(1), ["turn:turn.cloudflare.com:3478?transport=udp"]);
+        assert_eq!(
+            capped(4),
+            [
+                "stun:stun.cloudflare.com:3478",
+                "turn:turn.cloudflare.com:3478?transport=udp",
+                "turn:turn.cloudflare.com:3478?transport=tcp",
+                "turns:turn.cloudflare.com:5349?transport=tcp",
+            ]
+        );
+        assert_eq!(capped(5)[1], "stun:stun.cloudflare.com:53");
+        assert_eq!(capped(99).len(), 8);
+    }
+}

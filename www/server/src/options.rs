@@ -1,0 +1,141 @@
+//! The command line. Secrets come from the environment only: an argument can be read by every user of the machine.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Longest ttl that Cloudflare issues, in seconds.
+pub const MAX_TTL: u64 = 48 * 3600;
+
+/// Demo backend of turn-wasm: serves the demo page and short-lived TURN credentials.
+///
+/// With TURN_KEY_ID and TURN_KEY_API_TOKEN in the environment the credentials come from Cloudflare (or from TURN_API_BASE);
+/// without them from an emulator of its API, for a TURN server on loopback that is part of this program.
+#[derive(Debug, Parser)]
+#[command(version, args_conflicts_with_subcommands = true)]
+pub struct Options {
+    #[command(subcommand)]
+    pub command: Option<Command>,
+
+    /// Port of the demo page on 127.0.0.1; 0 takes any free one
+    #[arg(long, default_value_t = 8080)]
+    pub port: u16,
+
+    /// How long a credential lives, in seconds (1 to 172800)
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=MAX_TTL))]
+    pub ttl: u64,
+
+    /// Port of the embedded TURN server on 127.0.0.1, UDP and TCP; 0 takes any free one
+    #[arg(long, value_name = "PORT", default_value_t = 0)]
+    pub turn_port: u16,
+
+    /// Folder of the demo page
+    #[arg(long, value_name = "DIR", default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/.."), hide_default_value = true)]
+    pub www: PathBuf,
+
+    /// Folder of the built npm package, served under /pkg/
+    #[arg(long, value_name = "DIR", default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../../pkg"), hide_default_value = true)]
+    pub pkg: PathBuf,
+
+    /// Serve one more folder; may be given more than once
+    #[arg(long, value_name = "/PATH=DIR")]
+    pub mount: Vec<Mount>,
+
+    /// Let POST /api/demo/faults make the credential endpoint misbehave
+    #[arg(long)]
+    pub faults: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// TURN keys in a Cloudflare account
+    Keys {
+        #[command(subcommand)]
+        command: KeysCommand,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum KeysCommand {
+    /// Create a TURN key and print its id and its secret, which Cloudflare shows only this once
+    ///
+    /// CLOUDFLARE_API_TOKEN must hold an API token with the permission "Calls Write".
+    Create(NewKey),
+}
+
+#[derive(Debug, Args)]
+pub struct NewKey {
+    /// Cloudflare account id
+    #[arg(long, value_name = "ID")]
+    pub account: String,
+
+    /// A name to know the key by
+    #[arg(long)]
+    pub name: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mount {
+    /// Starts with a slash and ends without one.
+    pub path: String,
+    pub folder: PathBuf,
+}
+
+impl FromStr for Mount {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (path, folder) = text
+            .split_once('=')
+            .ok_or("expected /PATH=DIR, such as /fixtures=tests/fixtures")?;
+        let path = path.trim_end_matches('/');
+        if !path.starts_with('/') || path.len() < 2 {
+            return Err(
+                "the path must start with a slash and name something, such as /fixtures".to_owned(),
+            );
+        }
+        if path == "/api" || path.starts_with("/api/") {
+            return Err("/api/ belongs to the server; choose another path".to_owned());
+        }
+        Ok(Self {
+            path: path.to_owned(),
+            folder: folder.into(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Options::command().debug_assert();
+    }
+
+    #[test]
+    fn a_mount_has_a_path_and_a_folder() {
+        let mount = Mount {
+            path: "/a/b".into(),
+            folder: "c=d".into(),
+        };
+        assert_eq!("/a/b/=c=d".parse(), Ok(mount));
+        for wrong in ["a=b", "/a", "/=b", "/api=b", "/api/x=b"] {
+            assert!(wrong.parse::<Mount>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_ttl_over_48_hours_is_refused() {
+        assert!(Options::try_parse_from(["turn-demo-server", "--ttl", "172801"]).is_err());
+        assert!(Options::try_parse_from(["turn-demo-server", "--ttl", "0"]).is_err());
+        assert_eq!(
+            Options::try_parse_from(["turn-demo-server", "--ttl", "172800"])
+                .unwrap()
+                .ttl,
+            MAX_TTL
+        );
+    }
+}

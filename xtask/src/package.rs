@@ -1,0 +1,235 @@
+//! The npm package's generated half: pkg/dist, from the crate through wasm-bindgen, wasm-opt and esbuild.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::bindgen;
+use crate::cache::Cache;
+use crate::failure::{Context, Failure, Result};
+use crate::node::Node;
+use crate::process;
+use crate::progress;
+use crate::size;
+use crate::toolchain::{TARGET, Toolchain};
+use crate::workspace::Workspace;
+
+/// The name of the generated files, without their endings.
+const NAME: &str = "turn_wasm";
+
+/// The instruction sets that rustc's wasm32-unknown-unknown uses by default; every browser with the WebRTC calls the
+/// package needs has them. Never `--all-features`: it lets wasm-opt write what browsers refuse.
+const FEATURES: [&str; 6] = [
+    "--enable-bulk-memory",
+    "--enable-multivalue",
+    "--enable-mutable-globals",
+    "--enable-nontrapping-float-to-int",
+    "--enable-reference-types",
+    "--enable-sign-ext",
+];
+
+/// Everything a build of the package needs.
+pub struct Tools {
+    toolchain: Toolchain,
+    bindgen: PathBuf,
+    node: Node,
+}
+
+impl Tools {
+    pub fn set_up(cache: &Cache, workspace: &Workspace) -> Result<Self> {
+        Ok(Self {
+            node: Node::set_up(cache, workspace)?,
+            toolchain: Toolchain::set_up(cache)?,
+            bindgen: bindgen::set_up(cache, workspace)?,
+        })
+    }
+}
+
+pub fn build(workspace: &Workspace, tools: &Tools) -> Result<()> {
+    println!("build: the wasm module (release)");
+    let target = workspace.target().join("wasm");
+    let took = process::with_progress(
+        tools
+            .toolchain
+            .cargo()
+            .args([
+                "build",
+                "--release",
+                "--lib",
+                "--package",
+                "turn-wasm",
+                "--target",
+                TARGET,
+            ])
+            .arg("--target-dir")
+            .arg(&target)
+            .current_dir(workspace.root())
+            .env(
+                "CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS",
+                remapped_paths(workspace),
+            ),
+    )?;
+    println!("        done in {}", progress::seconds(took));
+    let module = target
+        .join(TARGET)
+        .join("release")
+        .join(format!("{NAME}.wasm"));
+
+    let stage = Stage::new(target.join(format!("package-{}", std::process::id())))?;
+    let generated = stage.folder("generated")?;
+    println!("build: its JavaScript (wasm-bindgen), both made smaller (wasm-opt, esbuild)");
+    process::with_progress(
+        Command::new(&tools.bindgen)
+            .arg(&module)
+            .arg("--out-dir")
+            .arg(&generated)
+            .args(["--out-name", NAME, "--target", "web", "--no-typescript"])
+            .args([
+                "--omit-default-module-path",
+                "--remove-name-section",
+                "--remove-producers-section",
+            ]),
+    )?;
+
+    let dist = stage.folder("dist")?;
+    let wasm = dist.join(format!("{NAME}_bg.wasm"));
+    process::with_progress(
+        tools
+            .node
+            .wasm_opt()
+            .arg(generated.join(format!("{NAME}_bg.wasm")))
+            .arg("-o")
+            .arg(&wasm)
+            .arg("-Oz")
+            .args(FEATURES)
+            .args([
+                "--strip-debug",
+                "--strip-producers",
+                "--strip-target-features",
+            ]),
+    )?;
+    let glue = minified(
+        tools,
+        &generated,
+        &dist,
+        &[generated.join(format!("{NAME}.js"))],
+    )?;
+    if generated.join("snippets").exists() {
+        return Err(Failure::new(
+            "a dependency brings JavaScript snippets of its own, which the package has no place for yet",
+        ));
+    }
+
+    let mut measured = vec![wasm];
+    measured.extend(glue);
+    let entry = workspace.root().join("pkg/index.js");
+    if entry.is_file() {
+        measured.extend(minified(
+            tools,
+            &workspace.root().join("pkg"),
+            &stage.folder("entry")?,
+            &[entry],
+        )?);
+    } else {
+        println!("        pkg/index.js does not exist yet, so the sum lacks it");
+    }
+    let sizes = size::measure(&workspace.root().join("xtask/tools/sizes.mjs"), &measured)?;
+    let rows: Vec<_> = measured
+        .iter()
+        .map(|path| {
+            path.file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned()
+        })
+        .zip(sizes)
+        .collect();
+    println!("{}", size::table(&rows));
+    size::check(rows.iter().map(|(_, size)| *size).sum())?;
+    publish(&dist, &workspace.root().join("pkg/dist"))
+}
+
+/// Minifies modules one by one: nothing is bundled, so `import.meta.url` and the imports between them stay as written.
+fn minified(tools: &Tools, base: &Path, into: &Path, modules: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    process::with_progress(
+        tools
+            .node
+            .esbuild()
+            .args(modules)
+            .args([
+                "--minify",
+                "--format=esm",
+                "--target=es2022",
+                "--log-level=warning",
+            ])
+            .arg(format!("--outbase={}", base.display()))
+            .arg(format!("--outdir={}", into.display())),
+    )?;
+    Ok(modules
+        .iter()
+        .filter_map(|module| Some(into.join(module.strip_prefix(base).ok()?)))
+        .collect())
+}
+
+/// Puts the finished folder in the place of the old one. The copy is made beside it, since a rename cannot leave the
+/// file system; what a reader sees is the old folder or the new one, but for the moment between two renames.
+fn publish(dist: &Path, place: &Path) -> Result<()> {
+    let beside =
+        |ending: &str| place.with_file_name(format!(".dist-{ending}-{}", std::process::id()));
+    let new = Stage::new(beside("new"))?;
+    let old = beside("old");
+    for file in fs::read_dir(dist)
+        .context(|| format!("cannot read {}", dist.display()))?
+        .flatten()
+    {
+        let to = new.0.join(file.file_name());
+        fs::copy(file.path(), &to).context(|| format!("cannot write {}", to.display()))?;
+    }
+    if place.exists() {
+        fs::rename(place, &old).context(|| format!("cannot move {}", place.display()))?;
+    }
+    let moved =
+        fs::rename(&new.0, place).context(|| format!("cannot move into {}", place.display()));
+    let _ = fs::remove_dir_all(&old);
+    moved
+}
+
+/// rustc's flags that keep this machine's folders out of the panic messages: they would leak into the package, and
+/// make its size depend on where the clone lies.
+fn remapped_paths(workspace: &Workspace) -> String {
+    let home = std::env::var_os("CARGO_HOME")
+        .map(PathBuf::from)
+        .or_else(|| Some(std::env::home_dir()?.join(".cargo")))
+        .unwrap_or_default();
+    [
+        (workspace.root().to_path_buf(), "/turn-wasm"),
+        (home.join("registry/src"), "/crates"),
+    ]
+    .iter()
+    .map(|(from, to)| format!("--remap-path-prefix={}={to}", from.display()))
+    .collect::<Vec<_>>()
+    .join(" ")
+}
+
+/// A folder that goes when it is no longer looked at.
+struct Stage(PathBuf);
+
+impl Stage {
+    fn new(path: PathBuf) -> Result<Self> {
+        let stage = Self(path);
+        fs::create_dir_all(&stage.0).context(|| format!("cannot create {}", stage.0.display()))?;
+        Ok(stage)
+    }
+
+    fn folder(&self, name: &str) -> Result<PathBuf> {
+        let path = self.0.join(name);
+        fs::create_dir_all(&path).context(|| format!("cannot create {}", path.display()))?;
+        Ok(path)
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}

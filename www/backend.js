@@ -1,0 +1,42 @@
+// The demo backend: where credentials come from, and what only a demo offers.
+
+export const CREDENTIALS = "/api/turn-credentials";
+export const REVOCATION = "/api/turn-credentials/revoke";
+
+const ALLOCATIONS = "/api/demo/turn";
+const PROVIDER_REVOCATION = "/api/demo/revoke";
+
+/**
+ * Calls `listener({status, duration})` for each answer of the credential endpoint, also for refusals. `status` is 0 if none came.
+ * The browser's own record of requests is read: the session fetches by itself, and the page never sees a credential.
+ */
+export function watchAnswers(listener) {
+  new PerformanceObserver((list) => {
+    for (const { name, responseStatus, duration } of list.getEntries()) {
+      if (new URL(name).pathname === CREDENTIALS) listener({ status: responseStatus, duration });
+    }
+  }).observe({ type: "resource" });
+}
+
+/** The relays in use at the embedded TURN server, `null` with a provider that does not tell. */
+export async function liveAllocations() {
+  const response = await fetch(ALLOCATIONS, { cache: "no-store" });
+  if (response.status === 404) return null;
+  if (!response.ok) throw await refusal(response);
+  return (await response.json()).allocations;
+}
+
+/** Revokes as the provider itself would, without the session knowing. */
+export async function revokeAtProvider(username) {
+  const response = await fetch(PROVIDER_REVOCATION, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ username }),
+  });
+  if (!response.ok) throw await refusal(response);
+}
+
+async function refusal(response) {
+  const body = await response.json().catch(() => null);
+  return new Error(body?.error?.message ?? `the demo server answered with status ${response.status}`);
+}

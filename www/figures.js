@@ -1,0 +1,138 @@
+// Where the page shows its numbers. Text is set only when it changes, so that nothing flickers under a screen reader.
+
+import { count, short, span, time } from "./words.js";
+
+const element = (id) => document.getElementById(id);
+
+function show(target, text) {
+  if (target.textContent !== text) target.textContent = text;
+}
+
+export const showText = (id, text) => show(element(id), text);
+
+const CALL = {
+  idle: "Not started",
+  connecting: "Connecting…",
+  connected: "Connected",
+  interrupted: "Interrupted, being repaired",
+  lost: "Lost",
+  ending: "Hanging up…",
+  ended: "Hung up",
+};
+
+export function showCall(state) {
+  element("status").dataset.state = state;
+  show(element("status"), CALL[state]);
+}
+
+const SESSION = {
+  active: "Live",
+  refreshing: "Being refreshed",
+  retrying: "Live, refresh is retried",
+  refused: "Live, backend refuses a fresh one",
+  expired: "Expired",
+  closed: "Given back",
+};
+
+/** A session's state, as far as it changes between events. */
+export function showSession(state, username, ring) {
+  showText("session-status", SESSION[state.status]);
+  showText("username", username ? short(username) : "");
+  if (state.expiresAt === null) return;
+  const now = Date.now();
+  const life = state.ttl * 1000;
+  const left = state.expiresAt - now;
+  const timeLeft = element("time-left");
+  timeLeft.dataset.seconds = String(Math.max(0, Math.ceil(left / 1000)));
+  show(timeLeft, span(left));
+  const refreshLeft = state.refreshAt === null ? null : (state.expiresAt - state.refreshAt) / life;
+  ring.show(left / life, refreshLeft);
+  showText("next-refresh", state.refreshAt === null ? "none planned" : `in ${span(state.refreshAt - now)}`);
+}
+
+export function showOutlived(number) {
+  element("outlived").dataset.count = String(number);
+  showText("outlived", String(number));
+  showText("outlived-noun", number === 1 ? "credential" : "credentials");
+}
+
+export function showMessages({ sent, received, lost, largestGap }) {
+  showText("sent", sent.toLocaleString("en"));
+  showText("received-count", received.toLocaleString("en"));
+  showText("lost", lost.toLocaleString("en"));
+  showText("largest-gap", received === 0 ? "–" : `${Math.round(largestGap)} ms`);
+}
+
+export function showVideo(video) {
+  if (!video) return;
+  showText("frames", (video.framesDecoded ?? 0).toLocaleString("en"));
+  if (video.framesPerSecond !== undefined) showText("frame-rate", String(Math.round(video.framesPerSecond)));
+  if (video.frameWidth) showText("frame-size", `${video.frameWidth} × ${video.frameHeight}`);
+}
+
+export function showEnd(end, path) {
+  const row = document.querySelector(`#ends tr[data-end="${end.name}"]`);
+  const cell = (name) => row.querySelector(`[data-cell="${name}"]`);
+  show(cell("path"), path ? `${path.type} to ${path.remoteType}, ${path.protocol}` : end.pc.connectionState);
+  show(cell("username"), path?.username ? short(path.username) : "–");
+  show(cell("restarts"), String(end.restarts));
+}
+
+export function showAnswer({ status, duration }, answers) {
+  const words = status === 0 ? "no answer" : `${status}, in ${Math.round(duration)} ms`;
+  showText("backend-status", `${words} (${time(Date.now())})`);
+  element("backend-status").dataset.status = String(status);
+  showText("backend-count", String(answers));
+}
+
+const DROPPED = {
+  "port-53": "left out: port 53",
+  transport: "left out: transport",
+  max: "left out: enough others",
+  invalid: "left out: not a valid address",
+};
+
+const TTL_SOURCE = {
+  response: "from its answer",
+  username: "from the username",
+  option: "from the page's option",
+  assumed: "assumed",
+};
+
+export function showServers({ ttl, ttlSource, urls, dropped }) {
+  showText("backend-ttl", `${span(ttl * 1000)}, ${TTL_SOURCE[ttlSource]}`);
+  showList("backend-urls", [...urls.map((url) => [url, ""]), ...dropped.map(({ url, reason }) => [url, DROPPED[reason]])]);
+}
+
+export function showAllocations(allocations) {
+  element("allocations").hidden = false;
+  showText("allocations-summary", allocations.length === 0 ? "No relay is in use." : `${count(allocations.length, "relay")} in use.`);
+  showList(
+    "allocation-list",
+    allocations.map(({ username, protocol, expiresAt }) => {
+      const end = expiresAt ? `until ${time(Date.parse(expiresAt))}` : "";
+      return [`${short(`${username}…`)} ${protocol}`, end];
+    }),
+  );
+}
+
+function showList(id, rows) {
+  const list = element(id);
+  const wanted = JSON.stringify(rows);
+  if (list.dataset.rows === wanted) return;
+  list.dataset.rows = wanted;
+  list.replaceChildren(
+    ...rows.map(([term, remark]) => {
+      const code = document.createElement("code");
+      code.textContent = term;
+      const item = document.createElement("li");
+      item.append(code);
+      if (remark) {
+        const note = document.createElement("span");
+        note.textContent = remark;
+        item.append(note);
+      }
+      return item;
+    }),
+  );
+}

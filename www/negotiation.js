@@ -1,0 +1,64 @@
+// Perfect negotiation, as the WebRTC specification describes it. This is the app's part of an ICE restart: `restartIce()`
+// fires `negotiationneeded`, and the offer made here carries it out. Either end may offer at any time, also both at once;
+// then the polite end takes its own offer back.
+
+/**
+ * Keeps `pc` in agreement with the other end, over `signalling`: anything that delivers messages reliably and in order.
+ * Exactly one of the two ends is `polite`. `onerror` gets what goes wrong.
+ */
+export function negotiate(pc, signalling, { polite, onerror }) {
+  let makingOffer = false;
+  let ignoringOffer = false;
+  let settingAnswer = false;
+
+  const report = (error) => {
+    // A connection closed in the middle of it is nobody's error.
+    if (pc.signalingState !== "closed") onerror(error);
+  };
+
+  pc.addEventListener("negotiationneeded", async () => {
+    try {
+      makingOffer = true;
+      await pc.setLocalDescription();
+      signalling.send({ description: pc.localDescription });
+    } catch (error) {
+      report(error);
+    } finally {
+      makingOffer = false;
+    }
+  });
+
+  pc.addEventListener("icecandidate", ({ candidate }) => {
+    if (candidate) signalling.send({ candidate });
+  });
+
+  signalling.addEventListener("message", async ({ detail: { description, candidate } }) => {
+    if (pc.signalingState === "closed") return;
+    try {
+      if (description) await take(description);
+      else await pc.addIceCandidate(candidate);
+    } catch (error) {
+      // Candidates of an offer that was ignored fit nothing here.
+      if (description || !ignoringOffer) report(error);
+    }
+  });
+
+  async function take(description) {
+    const readyForOffer = !makingOffer && (pc.signalingState === "stable" || settingAnswer);
+    const collision = description.type === "offer" && !readyForOffer;
+    ignoringOffer = collision && !polite;
+    if (ignoringOffer) return;
+
+    settingAnswer = description.type === "answer";
+    try {
+      // On the polite end this takes back its own offer, if there is one.
+      await pc.setRemoteDescription(description);
+    } finally {
+      settingAnswer = false;
+    }
+    if (description.type === "offer") {
+      await pc.setLocalDescription();
+      signalling.send({ description: pc.localDescription });
+    }
+  }
+}

@@ -1,4 +1,4 @@
-// A small HTTP server on loopback: an empty page, folders served as they are, and endpoints that a test writes itself.
+// A small HTTP server on loopback: folders served as they are, and endpoints that a test writes itself.
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { extname, join, normalize, sep } from "node:path";
@@ -17,9 +17,6 @@ const TYPES = {
   ".wasm": "application/wasm",
   ".json": "application/json",
 };
-
-const PAGE = `<!doctype html><meta charset="utf-8"><title>turn-wasm tests</title><link rel="icon" href="data:,">
-<script type="importmap">{"imports": {"turn-wasm": "/pkg/index.js"}}</script>`;
 
 const CORS = {
   "access-control-allow-origin": "*",
@@ -56,6 +53,11 @@ export class Site {
     return new URL(path, this.origin).href;
   }
 
+  /** An empty page to run tests in. */
+  get page() {
+    return this.url("/harness/page.html");
+  }
+
   /** `handler(request, response, body)` answers `path` from now on; every origin may ask. */
   on(path, handler) {
     this.#routes.set(path, handler);
@@ -82,10 +84,6 @@ export class Site {
       const chunks = [];
       for await (const chunk of request) chunks.push(chunk);
       await handler(request, response, Buffer.concat(chunks).toString());
-      return;
-    }
-    if (pathname === "/") {
-      response.writeHead(200, { "content-type": TYPES[".html"], "cache-control": "no-store" }).end(PAGE);
       return;
     }
     for (const [prefix, folder] of Object.entries(folders)) {

@@ -1,0 +1,36 @@
+// The same call in plain JavaScript, the way apps do it today. Runs in the page.
+import { Call } from "./call.mjs";
+
+export class PlainCall {
+  refreshes = 0;
+  #timer = null;
+
+  /**
+   * `fetchServers()` resolves with `{iceServers, ttl}`. Halfway through each credential's life both connections get fresh
+   * servers through `setConfiguration`, and nothing else.
+   */
+  static async open({ fetchServers, call = {} }) {
+    const self = new PlainCall();
+    const { iceServers, ttl } = await fetchServers();
+    const configuration = { iceServers, iceTransportPolicy: "relay" };
+    const connections = [new RTCPeerConnection(configuration), new RTCPeerConnection(configuration)];
+    self.call = new Call(connections, call);
+    await self.call.start();
+    self.#timer = setInterval(async () => {
+      const fresh = await fetchServers();
+      self.refreshes++;
+      for (const pc of connections) {
+        if (pc.signalingState !== "closed") pc.setConfiguration({ ...pc.getConfiguration(), iceServers: fresh.iceServers });
+      }
+    }, (ttl * 1000) / 2);
+    return self;
+  }
+
+  /** Ends it, and says how it went. */
+  async finish() {
+    clearInterval(this.#timer);
+    const ends = this.call.report();
+    this.call.close();
+    return { ends, refreshes: this.refreshes, events: this.call.events };
+  }
+}

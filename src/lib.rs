@@ -1,3 +1,15 @@
+//! turn-wasm keeps WebRTC calls supplied with short-lived TURN credentials.
+//!
+//! The crate is the inside of the npm package of the same name; its JavaScript entry is `pkg/index.js`, and
+//! `pkg/index.d.ts` is the one source of the public types. Data flows one way:
+//!
+//! 1. [`core::response`] reads a provider's response into [`core::ice_server`]s and a lifetime;
+//! 2. [`core::selection`] drops the URLs that a connection should not get;
+//! 3. [`core::session`] decides: when to fetch, what to hand out, what to apply, and through [`core::connection`] when
+//!    to restart ICE;
+//! 4. the browser layer carries the commands out and reports what happens.
+//!
+//! Every input is followed by a full drain of the commands. Time is an argument everywhere in the core.
 #![cfg_attr(
     test,
     allow(
@@ -7,4 +19,6 @@
         clippy::panic
     )
 )]
+
+mod browser;
 pub mod core;

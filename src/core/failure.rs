@@ -51,8 +51,7 @@ pub struct Failure {
     pub message: String,
     /// The HTTP status, with [`Code::HttpStatus`].
     pub status: Option<u16>,
-    /// Whether the same request may succeed later. A fetch that fails with `false` is a refusal: it is not repeated
-    /// by itself.
+    /// Whether the same request may succeed later without a change.
     pub retryable: bool,
     /// The wait that the server asked for, in milliseconds from the response's arrival.
     pub retry_after: Option<u64>,
@@ -76,6 +75,16 @@ impl Failure {
             retryable: false,
             ..Self::retryable(code, message)
         }
+    }
+
+    /// Whether the backend, or the app's own provider function, said no. A refusal is not repeated by itself; a response
+    /// that cannot be read is, for it may come from a captive portal or from a deployment under way.
+    pub fn is_refusal(&self) -> bool {
+        !self.retryable
+            && !matches!(
+                self.code,
+                Code::ResponseInvalid | Code::ResponseNotJson | Code::ResponseTooLarge
+            )
     }
 
     /// An HTTP status other than 2xx. 4xx other than 408 (Request Timeout), 425 (Too Early) and 429 (Too Many

@@ -14,6 +14,7 @@ pub mod retry;
 pub mod sdp;
 pub mod selection;
 pub mod session;
+pub mod source_url;
 pub mod timestamp;
 pub mod uri;
 pub mod value;

@@ -672,7 +672,7 @@ impl Session {
             });
             return;
         }
-        self.refused = !failure.retryable;
+        self.refused = failure.is_refusal();
         let waits_for_online = !self.online && failure.code == Code::Network;
         if !self.refused && !waits_for_online {
             let reason = if fetch.reason == Reason::Manual {

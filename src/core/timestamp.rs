@@ -23,7 +23,7 @@ fn days(year: i64, month: i64, day: i64) -> Option<i64> {
 }
 
 /// Reads exactly `count` digits and leaves the rest.
-fn digits<'a>(text: &mut &'a str, count: usize) -> Option<i64> {
+fn digits(text: &mut &str, count: usize) -> Option<i64> {
     let (head, tail) = text.split_at_checked(count)?;
     if !head.bytes().all(|b| b.is_ascii_digit()) {
         return None;

@@ -1,24 +1,34 @@
 //! `cargo xtask …`: builds, tests and shows turn-wasm, after preparing whatever the machine lacks for it.
 
+// A test that cannot go on may panic.
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
 mod bindgen;
 mod cache;
 mod debian;
 mod failure;
 mod interrupt;
 mod node;
+mod options;
 mod package;
 mod process;
+mod programs;
 mod progress;
+mod server;
 mod size;
+mod suite;
 mod toolchain;
 mod workspace;
 
 use std::process::ExitCode;
 
+use cache::Cache;
 use failure::Result;
+use options::{Options, USAGE};
+use package::Tools;
+use workspace::Workspace;
 
 fn main() -> ExitCode {
-    interrupt::install();
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
@@ -29,7 +39,25 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<()> {
-    let workspace = workspace::Workspace::open()?;
-    let tools = package::Tools::set_up(&cache::Cache::of_user()?, &workspace)?;
-    package::build(&workspace, &tools)
+    let options = Options::parse(std::env::args().skip(1))?;
+    if options == Options::Help {
+        println!("{USAGE}");
+        return Ok(());
+    }
+    interrupt::install();
+    let workspace = Workspace::open()?;
+    let cache = Cache::of_user()?;
+    match options {
+        Options::Demo { port, ttl } => {
+            // A package above its budget still shows how it works.
+            package::build(&workspace, &Tools::set_up(&cache, &workspace)?, false)?;
+            server::run(&workspace, port, ttl)
+        }
+        Options::Build { report } => {
+            let size = package::build(&workspace, &Tools::set_up(&cache, &workspace)?, report)?;
+            size::check(size)
+        }
+        Options::Test { only } => suite::run(&workspace, &cache, only),
+        Options::Help => Ok(()),
+    }
 }

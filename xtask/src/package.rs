@@ -10,7 +10,7 @@ use crate::failure::{Context, Failure, Result};
 use crate::node::Node;
 use crate::process;
 use crate::progress;
-use crate::size;
+use crate::size::{self, Size};
 use crate::toolchain::{TARGET, Toolchain};
 use crate::workspace::Workspace;
 
@@ -28,6 +28,9 @@ const FEATURES: [&str; 6] = [
     "--enable-sign-ext",
 ];
 
+/// How many functions `--report` lists.
+const LARGEST: &str = "10";
+
 /// Everything a build of the package needs.
 pub struct Tools {
     toolchain: Toolchain,
@@ -43,9 +46,14 @@ impl Tools {
             bindgen: bindgen::set_up(cache, workspace)?,
         })
     }
+
+    pub fn node(&self) -> &Node {
+        &self.node
+    }
 }
 
-pub fn build(workspace: &Workspace, tools: &Tools) -> Result<()> {
+/// Builds pkg/dist and returns what the package weighs; whether that is too much is for the caller to say.
+pub fn build(workspace: &Workspace, tools: &Tools, report: bool) -> Result<Size> {
     println!("build: the wasm module (release)");
     let target = workspace.target().join("wasm");
     let took = process::with_progress(
@@ -76,38 +84,11 @@ pub fn build(workspace: &Workspace, tools: &Tools) -> Result<()> {
         .join(format!("{NAME}.wasm"));
 
     let stage = Stage::new(target.join(format!("package-{}", std::process::id())))?;
-    let generated = stage.folder("generated")?;
     println!("build: its JavaScript (wasm-bindgen), both made smaller (wasm-opt, esbuild)");
-    process::with_progress(
-        Command::new(&tools.bindgen)
-            .arg(&module)
-            .arg("--out-dir")
-            .arg(&generated)
-            .args(["--out-name", NAME, "--target", "web", "--no-typescript"])
-            .args([
-                "--omit-default-module-path",
-                "--remove-name-section",
-                "--remove-producers-section",
-            ]),
-    )?;
-
+    let generated = stage.folder("generated")?;
+    bound(tools, &module, &generated, &["--remove-name-section"])?;
     let dist = stage.folder("dist")?;
-    let wasm = dist.join(format!("{NAME}_bg.wasm"));
-    process::with_progress(
-        tools
-            .node
-            .wasm_opt()
-            .arg(generated.join(format!("{NAME}_bg.wasm")))
-            .arg("-o")
-            .arg(&wasm)
-            .arg("-Oz")
-            .args(FEATURES)
-            .args([
-                "--strip-debug",
-                "--strip-producers",
-                "--strip-target-features",
-            ]),
-    )?;
+    let wasm = optimised(tools, &generated, &dist, &["--strip-debug"])?;
     let glue = minified(
         tools,
         &generated,
@@ -133,7 +114,8 @@ pub fn build(workspace: &Workspace, tools: &Tools) -> Result<()> {
     } else {
         println!("        pkg/index.js does not exist yet, so the sum lacks it");
     }
-    let sizes = size::measure(&workspace.root().join("xtask/tools/sizes.mjs"), &measured)?;
+    let scripts = workspace.root().join("xtask/tools");
+    let sizes = size::measure(&tools.node, &scripts.join("sizes.mjs"), &measured)?;
     let rows: Vec<_> = measured
         .iter()
         .map(|path| {
@@ -145,8 +127,58 @@ pub fn build(workspace: &Workspace, tools: &Tools) -> Result<()> {
         .zip(sizes)
         .collect();
     println!("{}", size::table(&rows));
-    size::check(rows.iter().map(|(_, size)| *size).sum())?;
-    publish(&dist, &workspace.root().join("pkg/dist"))
+    if report {
+        let named = stage.folder("named")?;
+        bound(tools, &module, &named, &[])?;
+        let wasm = optimised(
+            tools,
+            &named,
+            &stage.folder("named-optimised")?,
+            &["--debuginfo"],
+        )?;
+        let mut list = tools.node.run("node");
+        let functions = process::output(
+            list.arg(scripts.join("functions.mjs"))
+                .arg(wasm)
+                .arg(LARGEST),
+        )?;
+        println!("the largest functions, in bytes of code:\n{functions}");
+    }
+    publish(&dist, &workspace.root().join("pkg/dist"))?;
+    Ok(rows.iter().map(|(_, size)| *size).sum())
+}
+
+/// Writes the module and its JavaScript into a folder, as wasm-bindgen makes them.
+fn bound(tools: &Tools, module: &Path, into: &Path, also: &[&str]) -> Result<()> {
+    process::with_progress(
+        Command::new(&tools.bindgen)
+            .arg(module)
+            .arg("--out-dir")
+            .arg(into)
+            .args(["--out-name", NAME, "--target", "web", "--no-typescript"])
+            .args(["--omit-default-module-path", "--remove-producers-section"])
+            .args(also),
+    )?;
+    Ok(())
+}
+
+/// Makes the bound module smaller.
+fn optimised(tools: &Tools, from: &Path, into: &Path, also: &[&str]) -> Result<PathBuf> {
+    let file = format!("{NAME}_bg.wasm");
+    let to = into.join(&file);
+    process::with_progress(
+        tools
+            .node
+            .wasm_opt()
+            .arg(from.join(&file))
+            .arg("-o")
+            .arg(&to)
+            .arg("-Oz")
+            .args(FEATURES)
+            .args(["--strip-producers", "--strip-target-features"])
+            .args(also),
+    )?;
+    Ok(to)
 }
 
 /// Minifies modules one by one: nothing is bundled, so `import.meta.url` and the imports between them stay as written.

@@ -1,9 +1,9 @@
 //! What the package weighs on the wire, and the limit it must keep.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use crate::failure::{Failure, Result};
+use crate::node::Node;
 use crate::process;
 
 /// wasm + JavaScript after minification and brotli −11, in bytes (DESIGN: budgets).
@@ -27,8 +27,8 @@ impl std::iter::Sum for Size {
 }
 
 /// Measures files with Node's own zlib, by the script tools/sizes.mjs.
-pub fn measure(script: &Path, files: &[PathBuf]) -> Result<Vec<Size>> {
-    let printed = process::output(Command::new("node").arg(script).args(files))?;
+pub fn measure(node: &Node, script: &Path, files: &[PathBuf]) -> Result<Vec<Size>> {
+    let printed = process::output(node.run("node").arg(script).args(files))?;
     let sizes: Option<Vec<Size>> = printed.lines().map(parse).collect();
     match sizes {
         Some(sizes) if sizes.len() == files.len() => Ok(sizes),

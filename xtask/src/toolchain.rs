@@ -109,12 +109,6 @@ impl Toolchain {
             }
         }
     }
-
-    /// Where this toolchain's standard library was compiled from, and what to write instead, so that no path of the
-    /// machine gets into the panic messages and every machine builds the same bytes.
-    pub fn source_folders(&self) -> Result<Vec<(PathBuf, String)>> {
-        Ok(Vec::new())
-    }
 }
 
 fn active_has_target() -> bool {

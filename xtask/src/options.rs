@@ -1,0 +1,150 @@
+//! The command line: which command, with which options.
+
+use crate::failure::{Failure, Result};
+use crate::suite::Step;
+
+pub const USAGE: &str = "\
+usage: cargo xtask <command>
+
+  demo [--port N] [--ttl S]  build everything and serve the demo (port 0: any; ttl of its credentials in seconds)
+  build [--report]           build the npm package in pkg/ and weigh it; --report lists the largest functions
+  test [--only STEP]         all checks in order, or one: fmt, clippy, native, docs, build, package, browser, e2e
+
+Each prepares what the machine lacks for it first.";
+
+#[derive(Debug, PartialEq, Eq)]
+pub enum Options {
+    Demo { port: Option<u16>, ttl: Option<u32> },
+    Build { report: bool },
+    Test { only: Option<Step> },
+    Help,
+}
+
+impl Options {
+    pub fn parse(arguments: impl IntoIterator<Item = String>) -> Result<Self> {
+        // `--name=value` is two words from here on.
+        let mut words = arguments
+            .into_iter()
+            .flat_map(|word| match word.split_once('=') {
+                Some((name, value)) if name.starts_with("--") => {
+                    vec![name.to_owned(), value.to_owned()]
+                }
+                _ => vec![word],
+            });
+        let command = words.next().ok_or_else(|| usage("no command given"))?;
+        let mut options = match command.as_str() {
+            "demo" => Self::Demo {
+                port: None,
+                ttl: None,
+            },
+            "build" => Self::Build { report: false },
+            "test" => Self::Test { only: None },
+            "help" | "--help" | "-h" => return Ok(Self::Help),
+            other => return Err(usage(&format!("there is no command `{other}`"))),
+        };
+        while let Some(name) = words.next() {
+            match (&mut options, name.as_str()) {
+                (_, "--help" | "-h") => return Ok(Self::Help),
+                (Self::Demo { port, .. }, "--port") => *port = Some(number(&name, words.next())?),
+                (Self::Demo { ttl, .. }, "--ttl") => *ttl = Some(number(&name, words.next())?),
+                (Self::Build { report }, "--report") => *report = true,
+                (Self::Test { only }, "--only") => {
+                    let step = words
+                        .next()
+                        .ok_or_else(|| usage("--only needs the name of a step"))?;
+                    *only = Some(
+                        Step::named(&step)
+                            .ok_or_else(|| usage(&format!("there is no step `{step}`")))?,
+                    );
+                }
+                _ => return Err(usage(&format!("`{command}` takes no `{name}`"))),
+            }
+        }
+        Ok(options)
+    }
+}
+
+fn number<N: std::str::FromStr>(name: &str, value: Option<String>) -> Result<N> {
+    let value = value.ok_or_else(|| usage(&format!("{name} needs a number")))?;
+    value.parse().map_err(|_| {
+        usage(&format!(
+            "{name} needs a number in its range, not `{value}`"
+        ))
+    })
+}
+
+fn usage(complaint: &str) -> Failure {
+    Failure::usage(format!("{complaint}\n\n{USAGE}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Options> {
+        Options::parse(line.split_whitespace().map(str::to_owned))
+    }
+
+    #[test]
+    fn every_command_is_understood() {
+        assert_eq!(
+            parse("demo").unwrap(),
+            Options::Demo {
+                port: None,
+                ttl: None
+            }
+        );
+        assert_eq!(
+            parse("demo --port 0 --ttl=20").unwrap(),
+            Options::Demo {
+                port: Some(0),
+                ttl: Some(20)
+            }
+        );
+        assert_eq!(parse("build").unwrap(), Options::Build { report: false });
+        assert_eq!(
+            parse("build --report").unwrap(),
+            Options::Build { report: true }
+        );
+        assert_eq!(parse("test").unwrap(), Options::Test { only: None });
+        assert_eq!(
+            parse("test --only e2e").unwrap(),
+            Options::Test {
+                only: Some(Step::EndToEnd)
+            }
+        );
+        assert_eq!(parse("--help").unwrap(), Options::Help);
+        assert_eq!(parse("test --help").unwrap(), Options::Help);
+    }
+
+    #[test]
+    fn what_is_not_understood_is_named_with_the_usage_and_exit_code_2() {
+        for (line, named) in [
+            ("", "no command"),
+            ("bench", "`bench`"),
+            ("demo --port", "--port needs"),
+            ("demo --port 70000", "`70000`"),
+            ("demo --ttl -1", "`-1`"),
+            ("demo --report", "`--report`"),
+            ("build --port 1", "`--port`"),
+            ("build=x", "`build=x`"),
+            ("test --only", "--only needs"),
+            ("test --only lint", "`lint`"),
+        ] {
+            let failure = parse(line).unwrap_err();
+            assert_eq!(failure.code(), 2, "{line}");
+            let message = failure.to_string();
+            assert!(
+                message.contains(named) && message.contains("usage:"),
+                "{line}: {message}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_usage_names_every_step() {
+        for step in Step::ALL {
+            assert!(USAGE.contains(step.name()), "{}", step.name());
+        }
+    }
+}

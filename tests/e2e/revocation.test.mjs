@@ -1,0 +1,119 @@
+// A credential that is taken back: by the app as it closes its session, and by the provider in the middle of a call.
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import { BROWSERS, openBrowser } from "../harness/browsers.mjs";
+import { DemoServer } from "../harness/demo-server.mjs";
+import { assertCallLived, describeCall } from "../harness/verdict.mjs";
+
+/** Gathers with these servers, relay only. */
+async function gather(iceServers) {
+  const { until } = await import("/harness/call.mjs");
+  const pc = new RTCPeerConnection({ iceServers, iceTransportPolicy: "relay" });
+  const candidates = [];
+  const errors = [];
+  pc.addEventListener("icecandidate", ({ candidate }) => candidate?.candidate && candidates.push(candidate.type));
+  pc.addEventListener("icecandidateerror", ({ errorCode }) => errors.push(errorCode));
+  pc.createDataChannel("numbers");
+  await pc.setLocalDescription();
+  await until(() => pc.iceGatheringState === "complete", "gathering complete", 15_000);
+  pc.close();
+  return { candidates, errors };
+}
+
+async function closeWithRevocation() {
+  const { openTurnSession } = await import("/pkg/index.js");
+  const session = await openTurnSession({ source: "/api/turn-credentials", revoke: "/api/turn-credentials/revoke" });
+  const first = session.iceServers;
+  await session.refresh();
+  const second = session.iceServers;
+  await session.close({ revoke: true });
+  return { given: [first, second], status: session.state.status };
+}
+
+async function callThatLosesItsCredential({ shared }) {
+  const { SdkCall } = await import("/harness/sdk-call.mjs");
+  const { until } = await import("/harness/call.mjs");
+  const call = await SdkCall.open({ shared, options: { source: "/api/turn-credentials" } });
+  await new Promise((resolve) => setTimeout(resolve, 2000));
+  const revokedAt = Date.now();
+  const revoked = call.sessions.map((session) => session.iceServers.find((server) => server.username).username);
+  for (const username of revoked) {
+    const response = await fetch("/api/demo/revoke", {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ username }),
+    });
+    if (response.status !== 204) throw new Error(`revoking: ${response.status}`);
+  }
+  const repaired = () =>
+    call.call.ends.every(({ pc, tally }) => pc.connectionState === "connected" && tally.report.silence < 500) &&
+    call.sessions.every((_, index) => call.heard.some(({ type, session }) => type === "refreshed" && session === index)) &&
+    call.heard.some(({ type }) => type === "restarted");
+  const problem = await until(repaired, "the call goes on", 45_000).then(
+    () => null,
+    (error) => String(error),
+  );
+  await new Promise((resolve) => setTimeout(resolve, 2000));
+  return { revokedAt, problem, ...(await call.finish()) };
+}
+
+describe("revocation", { concurrency: true }, () => {
+  for (const name of BROWSERS) {
+    describe(name, () => {
+      let server;
+      let browser;
+      let page;
+
+      before(async () => {
+        server = await DemoServer.start({ ttl: 600 });
+        browser = await openBrowser(name);
+        page = await browser.page(server.page);
+      });
+      after(async () => {
+        await browser?.close();
+        await server?.stop();
+      });
+
+      it("after close({ revoke: true }) every username of the session is refused", async () => {
+        const control = await page.evaluate(gather, await page.evaluate(async () => {
+          const response = await fetch("/api/turn-credentials", { method: "POST" });
+          return (await response.json()).iceServers;
+        }));
+        assert.ok(control.candidates.includes("relay"), "a live credential must give a relay candidate for this test to mean anything");
+        const { given, status } = await page.evaluate(closeWithRevocation);
+        assert.equal(status, "closed");
+        assert.notDeepEqual(given[0], given[1]);
+        for (const servers of given) {
+          const { candidates, errors } = await page.evaluate(gather, servers);
+          assert.deepEqual(candidates, []);
+          assert.ok(errors.includes(401), `errors: ${errors}`);
+        }
+      });
+
+      for (const shared of [true, false]) {
+        const sessions = shared ? "one session for both ends" : "a session for each end";
+        it(`a call goes on when the provider revokes its credential (${sessions})`, async (t) => {
+          const result = await page.evaluate(callThatLosesItsCredential, { shared });
+          describeCall(t, `${name}, revoked, ${sessions}`, result);
+          const after = result.heard.filter(({ at }) => at >= result.revokedAt);
+          const refreshed = after.filter(({ type }) => type === "refreshed");
+          t.diagnostic(
+            `${name}, revoked, ${sessions}: ` +
+              after
+                .filter(({ type }) => ["refreshed", "restarting", "restarted", "connectionlost"].includes(type))
+                .map(({ at, type, detail }) => `${type}${detail.reason ? ` (${detail.reason})` : ""} +${at - result.revokedAt} ms`)
+                .join(", "),
+          );
+          assert.equal(result.problem, null);
+          assert.ok(refreshed.length > 0 && refreshed.every(({ detail }) => detail.reason === "rejected"), JSON.stringify(refreshed));
+          assert.ok(after.some(({ type }) => type === "restarted"), "no restart");
+          assert.ok(!after.some(({ type }) => type === "connectionlost"), "a connection was given up");
+          // The allocations are gone until the restart, so the gap is as long as the browser takes to notice.
+          const interruptions = new Set(["disconnected", "failed"]);
+          assertCallLived({ ...result, events: result.events.filter(({ value }) => !interruptions.has(value)) }, { seconds: 4, largestGap: 30_000 });
+          assert.ok(!result.events.some(({ what, value }) => what === "connectionState" && value === "failed"), "a connection failed");
+        });
+      }
+    });
+  }
+});

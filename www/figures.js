@@ -107,15 +107,17 @@ export function showServers({ ttl, ttlSource, urls, dropped }) {
 export function showAllocations(allocations) {
   element("allocations").hidden = false;
   showText("allocations-summary", allocations.length === 0 ? "No relay is in use." : `${count(allocations.length, "relay")} in use.`);
-  showList(
-    "allocation-list",
-    allocations.map(({ username, protocol, expiresAt }) => {
-      const end = expiresAt ? `until ${time(Date.parse(expiresAt))}` : "";
-      return [`${short(`${username}…`)} ${protocol}`, end];
-    }),
-  );
+  const usernames = [...new Set(allocations.map(({ username }) => username))];
+  const rows = usernames.map((username) => {
+    const relays = allocations.filter((allocation) => allocation.username === username);
+    const [{ expiresAt }] = relays;
+    const end = expiresAt ? ` until ${time(Date.parse(expiresAt))}` : "";
+    return [`${username}…`, `${count(relays.length, "relay")}${end}`];
+  });
+  showList("allocation-list", rows);
 }
 
+/** `rows` are pairs: an address or a name, and a remark that may be empty. */
 function showList(id, rows) {
   const list = element(id);
   const wanted = JSON.stringify(rows);

@@ -14,8 +14,11 @@ export class Ledger {
     return [...this.#credentials.values()].filter((credential) => credential.outlived).length;
   }
 
+  /** A backend may hand out a credential again; then its end is the later one. */
   add(username, endsAt) {
-    this.#credentials.set(username, { username, endsAt, revoked: false, outlived: false });
+    const known = this.#credentials.get(username);
+    if (!known) this.#credentials.set(username, { username, endsAt, revoked: false, outlived: false });
+    else if (!known.revoked) known.endsAt = Math.max(known.endsAt, endsAt);
   }
 
   revoke(username) {

@@ -1,4 +1,4 @@
-// The page: buttons in, numbers and words out. What an app would copy is in `open` below and in negotiation.js.
+// The page: buttons in, numbers and words out. What an app would copy is in `open` below, in end.js and in negotiation.js.
 
 import { CREDENTIALS, REVOCATION, liveAllocations, revokeAtProvider, watchAnswers } from "./backend.js";
 import { Call } from "./call.js";
@@ -28,11 +28,15 @@ class Running {
   session = null;
   call = null;
   source = null;
+  /** The TURN username in force. */
+  username = null;
   /** Messages of calls that could not be repaired. */
   before = { sent: 0, received: 0, lost: 0, largestGap: 0 };
 
-  get username() {
-    return this.session.iceServers.find((server) => server.username)?.username ?? null;
+  /** Notes what the session holds now. */
+  learn() {
+    this.username = this.session.iceServers.find((server) => server.username)?.username ?? null;
+    this.ledger.add(this.username, this.session.state.expiresAt);
   }
 
   get messages() {
@@ -47,9 +51,17 @@ class Running {
   }
 }
 
-async function open() {
-  const { openTurnSession } = await import("/pkg/index.js");
-  return openTurnSession({ source: CREDENTIALS, revoke: REVOCATION });
+/** The package, `null` until it is here. Loaded by the page's own hand, so that a failure can be said in words. */
+let sdk = null;
+
+async function load() {
+  sdk = await import("/pkg/index.js");
+  // The first session would do this; now its call need not wait for it.
+  await sdk.init();
+}
+
+function open() {
+  return sdk.openTurnSession({ source: CREDENTIALS, revoke: REVOCATION });
 }
 
 async function start() {
@@ -80,15 +92,14 @@ async function start() {
 
 /** Shows what the session does from now on. */
 function follow(current) {
-  const { session, ledger } = current;
-  const { expiresAt } = session.state;
-  ledger.add(current.username, expiresAt);
-  log.write("opened", `First credential: ${short(current.username)} lives for ${span(expiresAt - Date.now())}.`, "good");
-  tell(session, log, { nameOf: (pc) => current.call?.endOf(pc)?.name ?? null, usernameOf: () => current.username });
-  session.addEventListener("refreshed", ({ detail }) => {
-    ledger.add(current.username, detail.expiresAt);
+  const { session } = current;
+  current.learn();
+  log.write("opened", `First credential: ${short(current.username)} lives for ${span(session.state.expiresAt - Date.now())}.`, "good");
+  session.addEventListener("refreshed", () => {
+    current.learn();
     figures.showServers(session.state);
   });
+  tell(session, log, { nameOf: (pc) => current.call?.endOf(pc)?.name ?? null, usernameOf: () => current.username });
   session.addEventListener("restarted", ({ detail }) => {
     const end = current.call?.endOf(detail.connection);
     if (end) end.restarts += 1;
@@ -172,7 +183,7 @@ async function hangUp() {
   figures.showText("time-left", "–");
   element("time-left").dataset.seconds = "0";
   ring.clear();
-  log.write("ended", "Hung up. The credentials were revoked, so that nobody can use them any more.");
+  log.write("ended", "Hung up. The backend was asked to revoke the credentials, so that nobody can use what is left of their life.");
   enable({ start: true });
   if (!buttons.revoke.hidden) figures.showAllocations((await liveAllocations().catch(() => null)) ?? []);
 }
@@ -236,6 +247,11 @@ function prepare() {
   buttons.hangUp.addEventListener("click", hangUp);
   buttons.refresh.addEventListener("click", refresh);
   buttons.revoke.addEventListener("click", revoke);
+  enable({});
+  load().then(
+    () => enable({ start: true }),
+    (error) => notice(sdk ? explain(error) : "turn-wasm did not load. Build it with “cargo xtask build”, then load the page again."),
+  );
   watchAnswers((answer) => figures.showAnswer(answer, ++answers));
   liveAllocations().then(
     (allocations) => {

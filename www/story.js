@@ -32,7 +32,7 @@ export function tell(session, log, { nameOf, usernameOf }) {
   });
   on("restarted", (detail) => {
     const how = detail.initiator === "local" ? "is on its new relay" : "has followed";
-    log.write("restarted", `${end(detail)} ${how}, ${Math.round(detail.duration)} ms after the restart began.`, "good");
+    log.write("restarted", `${end(detail)} ${how}, ${Math.round(detail.duration)} ms after the restart began.`);
   });
   on("restartstalled", (detail) => log.write("restartstalled", `${end(detail)} waits for an offer: ${detail.message}`, "bad"));
   on("connectionlost", (detail) => log.write("connectionlost", `${end(detail)} cannot be repaired. The page builds the call anew.`, "bad"));

@@ -1,8 +1,14 @@
 //! Time that neither sleep nor a changed clock can turn back.
 //!
 //! The wall clock jumps when it is set; the monotonic clock (`performance.now()`) stands still during a system sleep
-//! on most platforms. The larger of the two differences is taken at every step, so a sleep ages a credential and a
-//! clock set back does not rejuvenate it.
+//! on most platforms. The clock that is further ahead counts, so a sleep ages a credential, and one that falls behind
+//! goes on from there, so a clock set back does not rejuvenate it.
+
+/// A clock that is behind by more than this, in milliseconds, was set back or slept. Less is rounding: browsers round
+/// each clock by up to 100 ms, and taking the larger step each time would make time run up to twice as fast.
+const ROUNDING_MS: f64 = 250.0;
+/// No two readings lie further apart than this, in milliseconds: the range of a JavaScript date.
+const STEP_MOST_MS: f64 = 8.64e15;
 
 /// A reading of both clocks, in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -20,6 +26,9 @@ pub type Instant = u64;
 #[derive(Clone, Debug)]
 pub struct Clock {
     last: Now,
+    /// What each clock counted.
+    wall: f64,
+    monotonic: f64,
     elapsed: f64,
 }
 
@@ -28,23 +37,35 @@ impl Clock {
     pub fn new(now: Now) -> Self {
         Self {
             last: now,
+            wall: 0.0,
+            monotonic: 0.0,
             elapsed: 0.0,
         }
     }
 
     /// Moves on to `now` and tells the session's time there.
     pub fn advance(&mut self, now: Now) -> Instant {
-        let step = (now.wall - self.last.wall).max(now.monotonic - self.last.monotonic);
-        if step > 0.0 {
-            self.elapsed += step;
+        let last = std::mem::replace(&mut self.last, now);
+        for (clock, step) in [
+            (&mut self.wall, now.wall - last.wall),
+            (&mut self.monotonic, now.monotonic - last.monotonic),
+        ] {
+            // A NaN or an infinity from a broken clock counts as no time passed.
+            if step.abs() <= STEP_MOST_MS {
+                *clock += step;
+            }
+            self.elapsed = self.elapsed.max(*clock);
         }
-        self.last = now;
+        for clock in [&mut self.wall, &mut self.monotonic] {
+            if *clock < self.elapsed - ROUNDING_MS {
+                *clock = self.elapsed;
+            }
+        }
         self.instant()
     }
 
     /// The session's time at the last reading.
     pub fn instant(&self) -> Instant {
-        // Saturates; a NaN from a broken clock counts as no time passed.
         self.elapsed as Instant
     }
 
@@ -81,12 +102,41 @@ mod tests {
     }
 
     #[test]
+    fn reading_two_coarse_clocks_often_does_not_make_time_run_faster() {
+        let coarse = |ms: f64| (ms / 100.0).floor() * 100.0;
+        let mut clock = Clock::new(at(0.0, 0.0));
+        for ms in 0..100_000 {
+            clock.advance(at(coarse(f64::from(ms) + 50.0), coarse(f64::from(ms))));
+        }
+        assert!(
+            (99_900..=100_100).contains(&clock.instant()),
+            "{}",
+            clock.instant()
+        );
+    }
+
+    #[test]
+    fn small_sleeps_add_up() {
+        let mut clock = Clock::new(at(0.0, 0.0));
+        for sleep in 1..=1_000 {
+            clock.advance(at(f64::from(sleep) * 101.0, f64::from(sleep)));
+        }
+        assert_eq!(clock.instant(), 101_000);
+        clock.advance(at(-1e12, 1_100.0));
+        assert!((101_000..=101_100).contains(&clock.instant()));
+        assert!(clock.advance(at(-1e12 + 500.0, 1_600.0)) >= 101_500);
+    }
+
+    #[test]
     fn broken_readings_count_as_no_time() {
         let mut clock = Clock::new(at(0.0, 0.0));
         clock.advance(at(f64::NAN, f64::NAN));
         assert_eq!(clock.instant(), 0);
         clock.advance(at(10.0, -5.0));
         assert_eq!(clock.advance(at(20.0, -4.0)), 10);
+        clock.advance(at(f64::INFINITY, 1e300));
+        clock.advance(at(20.0, -4.0));
+        assert_eq!(clock.instant(), 10);
     }
 
     #[test]

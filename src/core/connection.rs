@@ -23,6 +23,9 @@ const LOOK_MS: u64 = 30_000;
 const INTERRUPTED_MS: u64 = 2_000;
 /// How much longer the second of two ends waits for the first one's repair.
 const SECOND_MS: u64 = 3_000;
+/// How much longer a repair waits for a credential that is being fetched. Well under [`SECOND_MS`], so that a first end
+/// that waits for its backend and a second end that waits for the first do not start together.
+const CURE_MS: u64 = 1_500;
 /// No offer this long after `restartIce()`: nobody listens to `negotiationneeded`.
 const STALL_MS: u64 = 5_000;
 /// Repairs in a row that may fail before the connection counts as lost.
@@ -258,7 +261,12 @@ impl Connection {
         if self.facts.ice != before.ice {
             self.stale = true;
             match self.facts.ice {
-                Ice::Connected => self.interrupted = None,
+                Ice::Connected => {
+                    self.interrupted = None;
+                    self.repairs = 0;
+                    // The app's own restart may have brought back what was given up.
+                    self.told_lost = false;
+                }
                 Ice::Disconnected | Ice::Failed => {
                     self.interrupted.get_or_insert(now);
                 }
@@ -341,7 +349,10 @@ impl Connection {
     pub fn inspected(&mut self, pairs: Vec<Pair>, now: Instant, acts: &mut Vec<Act>) {
         self.inspecting = false;
         self.inspected = Some(now);
-        self.pairs = pairs;
+        // A path that broke leaves no selected pair behind; what it was like still decides about its repair.
+        if self.interrupted.is_none() || !pairs.is_empty() {
+            self.pairs = pairs;
+        }
         let Some(generation) = &mut self.generation else {
             return;
         };
@@ -410,29 +421,30 @@ impl Connection {
         } else {
             0
         };
-        if let Some(since) = self.interrupted {
-            if !always && !self.is_relayed() {
-                return None;
-            }
+        if let Some(since) = self.interrupted.filter(|_| always || self.is_relayed()) {
             let patience = if self.facts.ice == Ice::Failed {
                 0
             } else {
                 INTERRUPTED_MS
             };
             // A credential that is being fetched may be the cure: the repair waits for it, within reason.
-            let cure = if fetching { SECOND_MS } else { 0 };
+            let cure = if fetching { CURE_MS } else { 0 };
             return Some((Cause::Repair, since + patience + second + cure));
         }
         let owed = self.owed?;
-        let looked = always || (self.inspected >= Some(owed) && self.is_relayed());
-        if self.facts.ice != Ice::Connected || !looked {
+        let margin = generation.servers.expires.saturating_sub(owed);
+        if self.facts.ice != Ice::Connected {
+            // Gathered from a dead credential it has no relay, and may never connect without one.
+            let patience = generation.negotiated? + SETTLE_MS;
+            return (margin == 0).then_some((Cause::Repair, owed.max(patience) + second));
+        }
+        if !always && (self.inspected < Some(owed) || !self.is_relayed()) {
             return None;
         }
-        let margin = generation.servers.expires.saturating_sub(owed);
-        let wait = if second > 0 {
-            (margin / 2).max(SECOND_MS)
-        } else {
-            0
+        let wait = match (second, margin) {
+            (0, _) => 0,
+            (second, 0) => second,
+            (_, margin) => (margin / 2).max(SETTLE_MS),
         };
         Some((Cause::Refresh, owed + wait))
     }
@@ -488,14 +500,21 @@ impl Connection {
 
     /// Looks at the selected pairs if that is due; tells when it will be.
     fn look(&mut self, now: Instant, acts: &mut Vec<Act>) -> Option<Instant> {
+        let polled = self
+            .generation
+            .as_ref()
+            .filter(|g| g.restart && !g.done)
+            .and_then(|g| g.negotiated)
+            .is_some_and(|negotiated| now < negotiated + CONNECTING_MS);
+        let owed = self
+            .owed
+            .filter(|_| self.policy == Policy::Relayed && self.facts.ice == Ice::Connected);
         let due = if self.stale {
             Some(now)
-        } else if let Some(generation) = self.generation.as_ref().filter(|g| g.restart && !g.done) {
+        } else if polled {
             // Polled, for not every browser tells when the pair changes.
-            let negotiated = generation.negotiated?;
-            (now < negotiated + CONNECTING_MS)
-                .then(|| self.inspected.map_or(now, |last| last + POLL_MS))
-        } else if let Some(owed) = self.owed.filter(|_| self.policy == Policy::Relayed) {
+            Some(self.inspected.map_or(now, |last| last + POLL_MS))
+        } else if let Some(owed) = owed {
             match self.inspected {
                 // No pair at all is an answer that came too early.
                 Some(last) if last >= owed && self.pairs.is_empty() => Some(last + SETTLE_MS),

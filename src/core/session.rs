@@ -241,9 +241,13 @@ struct Held {
 
 impl Held {
     fn username(&self) -> Option<&Username> {
+        self.usernames().next()
+    }
+
+    fn usernames(&self) -> impl Iterator<Item = &Username> {
         self.servers
             .iter()
-            .find_map(|server| server.username.as_ref())
+            .filter_map(|server| server.username.as_ref())
     }
 }
 
@@ -414,13 +418,15 @@ impl Session {
                 message,
                 ..
             } => {
-                let failure = Failure::fatal(
-                    Code::ApplyFailed,
-                    format!(
-                        "setConfiguration refused the new servers, the old ones stay in force: {message}"
-                    ),
-                );
-                commands.push(Command::Emit(Event::ApplyError(connection, failure)));
+                if self.connection(connection).is_some() {
+                    let failure = Failure::fatal(
+                        Code::ApplyFailed,
+                        format!(
+                            "setConfiguration refused the new servers, the old ones stay in force: {message}"
+                        ),
+                    );
+                    commands.push(Command::Emit(Event::ApplyError(connection, failure)));
+                }
             }
             Input::Observed { connection, facts } => {
                 self.with_connection(connection, commands, |found, acts| {
@@ -445,10 +451,10 @@ impl Session {
                     );
                     self.open_failed(failure, commands);
                 } else {
-                    self.close(false, now, commands);
+                    self.close(false, commands);
                 }
             }
-            Input::Close { revoke } => self.close(revoke, now, commands),
+            Input::Close { revoke } => self.close(revoke, commands),
         }
         self.settle(now, commands);
     }
@@ -473,11 +479,16 @@ impl Session {
 
     /// A snapshot.
     pub fn state(&mut self, now: Now) -> State {
-        self.clock.advance(now);
+        let now = self.clock.advance(now);
         let held = self.held.as_ref();
         let open = held.filter(|_| !self.closed);
         State {
-            status: self.status,
+            // After a sleep the app may look before any timer or event told of the lapse.
+            status: if self.closed {
+                Status::Closed
+            } else {
+                self.derive_status(now)
+            },
             expires_at: open.map(|held| self.clock.wall_at(held.expires)),
             refresh_at: self
                 .plan
@@ -612,8 +623,10 @@ impl Session {
             .is_none_or(|old| old.servers != held.servers);
         if changed {
             self.version += 1;
-            let old = self.held.as_ref().and_then(Held::username);
-            if let Some(old) = old.filter(|old| held.username() != Some(*old)) {
+            for old in self.held.iter().flat_map(Held::usernames) {
+                if held.usernames().any(|new| new == old) || self.superseded.contains(old) {
+                    continue;
+                }
                 if self.superseded.len() == SUPERSEDED_MOST {
                     self.superseded.remove(0);
                 }
@@ -702,6 +715,14 @@ impl Session {
         if self.held.is_none() || self.fetch.is_some() {
             return;
         }
+        // Wake-ups come in groups: the later ones do not put off what the first one began.
+        let soon = now + WAKE_JITTER_MS;
+        if self
+            .plan
+            .is_some_and(|plan| plan.reason == Reason::Wake && plan.at <= soon)
+        {
+            return;
+        }
         let due = self.plan.is_none_or(|plan| plan.at <= now);
         let retrying = self.attempts > 0 && (online || self.is_expired(now));
         if self.refused || due || retrying {
@@ -755,9 +776,9 @@ impl Session {
             return;
         }
         let at = self.reject_from.max(now);
-        self.rejections = self.rejections.saturating_add(1);
-        self.reject_from = at + retry::ceiling(self.rejections);
         if self.plan.is_none_or(|plan| plan.at > at) {
+            self.rejections = self.rejections.saturating_add(1);
+            self.reject_from = at + retry::ceiling(self.rejections);
             self.plan = Some(Plan {
                 at,
                 reason: Reason::Rejected,
@@ -817,7 +838,8 @@ impl Session {
             .and_then(Held::username)
             .map(Username::expose);
         let ours = name.is_none_or(|name| usernames.iter().any(|used| used == name));
-        let servers = if ours {
+        let expired = self.is_expired(now);
+        let servers = if ours && !expired {
             self.stamp(now)
         } else {
             Stamp {
@@ -829,8 +851,11 @@ impl Session {
         let mut acts = Vec::new();
         connection.observe(facts, now, &mut acts);
         command(id, acts, commands);
+        if !expired {
+            connection.offered = self.version;
+        }
         self.connections.push((id, connection));
-        if !self.is_expired(now) {
+        if !expired {
             commands.push(Command::Apply {
                 connection: id,
                 version: self.version,
@@ -860,20 +885,24 @@ impl Session {
         commands.push(Command::OpenFailed(failure));
     }
 
-    fn close(&mut self, revoke: bool, now: Instant, commands: &mut Vec<Command>) {
+    fn close(&mut self, revoke: bool, commands: &mut Vec<Command>) {
         if self.fetch.take().is_some() {
             commands.push(Command::CancelFetch);
         }
         self.closed = true;
         self.connections.clear();
         self.answer_refresh(Some(closed()), commands);
-        if self.opening.is_some() {
+        if self.held.is_none() {
+            self.status = Status::Closed;
             commands.push(Command::OpenFailed(closed()));
             return;
         }
+        // One that seems expired is revoked as well: this device's clock may have been set forth.
         let mut usernames = std::mem::take(&mut self.superseded);
-        if !self.is_expired(now) {
-            usernames.extend(self.held.as_ref().and_then(Held::username).cloned());
+        for username in self.held.iter().flat_map(Held::usernames) {
+            if !usernames.contains(username) {
+                usernames.push(username.clone());
+            }
         }
         if revoke && !usernames.is_empty() {
             commands.push(Command::Revoke(usernames));
@@ -972,7 +1001,7 @@ impl Session {
 
     fn derive_status(&self, now: Instant) -> Status {
         match () {
-            () if self.opening.is_some() => Status::Opening,
+            () if self.held.is_none() => Status::Opening,
             () if self.is_expired(now) => Status::Expired,
             () if self.fetch.is_some() => Status::Refreshing,
             () if self.refused => Status::Refused,

@@ -214,11 +214,7 @@ impl Driver {
     }
 
     /// Lets time pass until `is_met` is true of a command, or up to `moment`. Commands of that moment are complete.
-    pub fn forward_until(
-        &mut self,
-        moment: u64,
-        is_met: impl Fn(&Command) -> bool,
-    ) -> Vec<Dated> {
+    pub fn forward_until(&mut self, moment: u64, is_met: impl Fn(&Command) -> bool) -> Vec<Dated> {
         let mut log = Vec::new();
         loop {
             let last = moment - self.slept;
@@ -398,6 +394,8 @@ impl Driver {
         });
         self.observe(connection, facts);
         self.inspected(connection, "first");
+        // The first fetch is long past.
+        self.forward(1_000);
     }
 
     pub fn observe(&mut self, connection: ConnectionId, facts: Facts) -> Vec<Command> {

@@ -1,0 +1,1638 @@
+//! The life of a session, with the clock moved by hand.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
+
+mod driver;
+
+use driver::{
+    Dated, Driver, SECRET, TURN, apply, connected, credential, fetch, network, options,
+    refresh_error, refreshed, response, status, status_changed, undated,
+};
+use turn_wasm::core::connection::{Cause, Facts, Ice, Initiator, Pair, Policy, Signaling};
+use turn_wasm::core::failure::{Code, Failure};
+use turn_wasm::core::session::{
+    Command, Event, Input, Options, Reason, Session, Status, TtlSource,
+};
+
+const SECOND: u64 = 1_000;
+const MINUTE: u64 = 60 * SECOND;
+const HOUR: u64 = 60 * MINUTE;
+const DAY: u64 = 24 * HOUR;
+const YEAR: f64 = 365.0 * DAY as f64;
+
+fn seeded(seed: u64) -> Options {
+    Options { seed, ..options() }
+}
+
+fn emitted(commands: &[Command]) -> Vec<&Event> {
+    commands
+        .iter()
+        .filter_map(|command| match command {
+            Command::Emit(event) => Some(event),
+            _ => None,
+        })
+        .collect()
+}
+
+fn fetches(log: &[Dated]) -> Vec<(u64, Reason)> {
+    log.iter()
+        .filter_map(|(at, command)| match command {
+            Command::Fetch { reason, .. } => Some((*at, *reason)),
+            _ => None,
+        })
+        .collect()
+}
+
+fn code_of(commands: &[Command]) -> Option<Code> {
+    commands.iter().find_map(|command| match command {
+        Command::OpenFailed(failure)
+        | Command::RefreshDone(Some(failure))
+        | Command::Emit(Event::RefreshError { failure, .. }) => Some(failure.code),
+        _ => None,
+    })
+}
+
+fn revoked(commands: &[Command]) -> Option<Vec<&str>> {
+    commands.iter().find_map(|command| match command {
+        Command::Revoke(usernames) => Some(usernames.iter().map(|name| name.expose()).collect()),
+        _ => None,
+    })
+}
+
+// ---- opening -------------------------------------------------------------------------------------------------------
+
+#[test]
+fn a_good_first_response_opens_the_session() {
+    let mut driver = Driver::new(options());
+    assert_eq!(driver.input(Input::Open), [fetch(1, Reason::Initial)]);
+    assert_eq!(driver.state().status, Status::Opening);
+    assert_eq!(
+        driver.fetched(credential("alice", 600.0)),
+        [Command::Opened]
+    );
+
+    let state = driver.state();
+    assert_eq!(state.status, Status::Active);
+    assert_eq!(state.ttl_s, 600.0);
+    assert_eq!(state.ttl_source, TtlSource::Response);
+    assert_eq!(state.username.as_deref(), Some("al…"));
+    assert_eq!(
+        (state.attempts, state.connections, state.last_error),
+        (0, 0, None)
+    );
+    let urls: Vec<String> = state.urls.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        urls,
+        [
+            "stun:stun.example.org:3478",
+            TURN,
+            "turns:turn.example.org:443?transport=tcp"
+        ]
+    );
+    assert_eq!(driver.expires_at(), Some(600_000));
+    assert_eq!(driver.serves().as_deref(), Some("alice"));
+}
+
+#[test]
+fn a_retryable_failure_is_tried_twice_more_within_five_seconds_then_opening_fails() {
+    for seed in 0..100 {
+        let mut driver = Driver::new(seeded(seed));
+        driver.input(Input::Open);
+        assert_eq!(driver.failed(network()), []);
+        let (second, reason) = driver.forward_to_fetch(SECOND);
+        assert!((250..=1_000).contains(&second) && reason == Reason::Initial);
+        assert_eq!(driver.failed(status(503)), []);
+        let (third, reason) = driver.forward_to_fetch(2 * SECOND);
+        assert!((second + 250..=second + 2_000).contains(&third) && reason == Reason::Initial);
+        let last = status(502);
+        assert_eq!(driver.failed(last.clone()), [Command::OpenFailed(last)]);
+        assert_eq!(driver.forward(HOUR), []);
+        assert_eq!(driver.state().status, Status::Closed);
+    }
+}
+
+#[test]
+fn a_second_try_may_open_the_session() {
+    let mut driver = Driver::new(options());
+    driver.input(Input::Open);
+    driver.failed(network());
+    driver.forward_to_fetch(SECOND);
+    assert_eq!(
+        driver.fetched(credential("alice", 600.0)),
+        [Command::Opened]
+    );
+    let state = driver.state();
+    assert_eq!(
+        (state.status, state.attempts, state.last_error),
+        (Status::Active, 0, None)
+    );
+}
+
+#[test]
+fn opening_is_not_tried_again_once_five_seconds_are_over() {
+    let mut driver = Driver::new(options());
+    driver.input(Input::Open);
+    driver.forward(4_900);
+    let failure = Failure::retryable(Code::Timeout, "no answer");
+    assert_eq!(
+        driver.failed(failure.clone()),
+        [Command::OpenFailed(failure)]
+    );
+}
+
+#[test]
+fn opening_does_not_wait_out_a_retry_after_beyond_its_five_seconds() {
+    let mut driver = Driver::new(options());
+    driver.input(Input::Open);
+    let failure = Failure::from_status(429, Some(30_000));
+    assert_eq!(
+        driver.failed(failure.clone()),
+        [Command::OpenFailed(failure)]
+    );
+}
+
+#[test]
+fn a_refusal_while_opening_rejects_at_once() {
+    for refusal in [400, 401, 403, 404] {
+        let mut driver = Driver::new(options());
+        driver.input(Input::Open);
+        let failure = status(refusal);
+        assert_eq!(
+            driver.failed(failure.clone()),
+            [Command::OpenFailed(failure)]
+        );
+        assert_eq!(driver.forward(HOUR), []);
+    }
+}
+
+#[test]
+fn an_unreadable_response_while_opening_rejects_at_once() {
+    let mut driver = Driver::new(options());
+    driver.input(Input::Open);
+    let commands = driver.fetched(driver::json(r#"{"iceServers":[]}"#));
+    assert_eq!(code_of(&commands), Some(Code::ResponseInvalid));
+    assert_eq!(commands.len(), 1);
+}
+
+#[test]
+fn aborting_while_opening_cancels_the_fetch_and_rejects() {
+    let mut driver = Driver::new(options());
+    driver.input(Input::Open);
+    let commands = driver.input(Input::Abort);
+    assert_eq!(commands[0], Command::CancelFetch);
+    assert_eq!(code_of(&commands), Some(Code::Aborted));
+    assert_eq!(commands.len(), 2);
+    assert_eq!(driver.fetched(credential("alice", 600.0)), []);
+    assert_eq!(driver.state().status, Status::Closed);
+}
+
+#[test]
+fn aborting_between_two_tries_rejects_and_nothing_is_tried_again() {
+    let mut driver = Driver::new(options());
+    driver.input(Input::Open);
+    driver.failed(network());
+    assert_eq!(code_of(&driver.input(Input::Abort)), Some(Code::Aborted));
+    assert_eq!(driver.forward(HOUR), []);
+}
+
+#[test]
+fn a_signal_aborted_beforehand_rejects_without_a_fetch() {
+    let mut driver = Driver::new(options());
+    assert_eq!(code_of(&driver.input(Input::Abort)), Some(Code::Aborted));
+    assert_eq!(driver.input(Input::Open), []);
+}
+
+#[test]
+fn closing_before_the_session_is_open_rejects_and_leaves_it_closed() {
+    for opened in [false, true] {
+        let mut driver = Driver::new(options());
+        if opened {
+            driver.input(Input::Open);
+        }
+        let commands = driver.input(Input::Close { revoke: true });
+        assert_eq!(code_of(&commands), Some(Code::Closed), "{commands:?}");
+        assert_eq!(emitted(&commands), Vec::<&Event>::new());
+        assert_eq!(driver.state().status, Status::Closed);
+    }
+}
+
+#[test]
+fn a_page_that_is_offline_beforehand_opens_like_any_other() {
+    let mut driver = Driver::new(options());
+    assert_eq!(driver.input(Input::Offline), []);
+    assert_eq!(driver.state().status, Status::Opening);
+    assert_eq!(driver.input(Input::Open), [fetch(1, Reason::Initial)]);
+    assert_eq!(
+        driver.fetched(credential("alice", 600.0)),
+        [Command::Opened]
+    );
+}
+
+#[test]
+fn aborting_an_open_session_closes_it_without_revocation() {
+    let mut driver = Driver::opened(600.0);
+    assert_eq!(
+        driver.input(Input::Abort),
+        [
+            status_changed(Status::Active, Status::Closed),
+            Command::Emit(Event::Closed)
+        ]
+    );
+}
+
+// ---- lifetime ------------------------------------------------------------------------------------------------------
+
+/// Opens with this body, which comes 100 ms after the request, and tells the life's end and what it was read from.
+fn read(ttl: Option<f64>, username: &str, members: &str) -> (u64, TtlSource) {
+    let mut driver = Driver::new(Options { ttl, ..options() });
+    driver.input(Input::Open);
+    driver.forward(100);
+    let commands = driver.fetched(response(username, members));
+    assert_eq!(commands.first(), Some(&Command::Opened));
+    (driver.expires_at().unwrap(), driver.state().ttl_source)
+}
+
+#[test]
+fn the_lifetime_is_read_from_ttl_then_expires_at_then_username_then_option_then_assumed() {
+    // 2024-05-01T00:00:00Z is where the clock stands.
+    let moment = r#""expiresAt":"2024-05-01T00:02:00Z""#;
+    let both = format!(r#""ttl":60,{moment}"#);
+    let name = "1714521780:alice";
+    let option = Some(240.0);
+    assert_eq!(read(option, name, &both), (60_000, TtlSource::Response));
+    assert_eq!(read(option, name, moment), (120_000, TtlSource::Response));
+    assert_eq!(read(option, name, ""), (180_000, TtlSource::Username));
+    assert_eq!(read(option, "alice", ""), (240_000, TtlSource::Option));
+    assert_eq!(read(None, "alice", ""), (3_600_000, TtlSource::Assumed));
+}
+
+#[test]
+fn an_assumed_lifetime_is_told_once() {
+    let mut driver = Driver::new(options());
+    driver.input(Input::Open);
+    let commands = driver.fetched(response("alice", ""));
+    assert_eq!(
+        commands,
+        [Command::Opened, Command::Emit(Event::TtlAssumed)]
+    );
+    driver.forward_to_fetch(HOUR);
+    let commands = driver.fetched(response("bob", ""));
+    assert!(!emitted(&commands).contains(&&Event::TtlAssumed));
+    assert_eq!(driver.state().ttl_source, TtlSource::Assumed);
+}
+
+#[test]
+fn a_lifetime_counts_from_the_moment_of_sending() {
+    let mut driver = Driver::opened(60.0);
+    let (sent, _) = driver.forward_to_fetch(MINUTE);
+    driver.forward(8 * SECOND);
+    driver.fetched(credential("bob", 60.0));
+    assert_eq!(driver.expires_at(), Some(sent + 60_000));
+    assert_eq!(driver.state().ttl_s, 60.0);
+    assert!((sent + 30_000..=sent + 45_000).contains(&driver.refresh_at().unwrap()));
+}
+
+#[test]
+fn an_expiry_in_the_past_is_an_error_that_names_clock_skew() {
+    for body in [
+        response("alice", r#""expiresAt":"2024-04-30T23:00:00Z""#),
+        response("1714518000:alice", ""),
+    ] {
+        let mut driver = Driver::new(options());
+        driver.input(Input::Open);
+        let commands = driver.fetched(body);
+        let [Command::OpenFailed(failure)] = &commands[..] else {
+            panic!("{commands:?}");
+        };
+        assert_eq!(failure.code, Code::ResponseInvalid);
+        assert!(
+            failure.message.contains("clock skew"),
+            "{}",
+            failure.message
+        );
+        assert!(failure.message.contains("3600 s"), "{}", failure.message);
+    }
+}
+
+#[test]
+fn an_expiry_in_the_past_does_no_harm_beside_a_ttl() {
+    let past = r#""expiresAt":"2024-04-30T23:00:00Z""#;
+    assert_eq!(
+        read(Some(300.0), "alice", past),
+        (300_000, TtlSource::Option)
+    );
+    assert_eq!(
+        read(Some(300.0), "1714518000:alice", ""),
+        (300_000, TtlSource::Option)
+    );
+    let both = format!(r#""ttl":60,{past}"#);
+    assert_eq!(read(None, "alice", &both), (60_000, TtlSource::Response));
+}
+
+#[test]
+fn an_absolute_expiry_is_believed_for_48_hours_and_a_ttl_for_longer() {
+    let far = r#""expiresAt":"2054-05-01T00:00:00Z""#;
+    assert_eq!(read(None, "alice", far).0, 100 + 48 * HOUR);
+    assert_eq!(read(None, "3714521780:alice", "").0, 100 + 48 * HOUR);
+    assert_eq!(read(None, "alice", r#""ttl":2678400"#).0, 31 * DAY);
+}
+
+#[test]
+fn a_credential_that_is_dead_on_arrival_is_not_used_and_the_next_one_is_tried() {
+    let mut driver = Driver::opened(600.0);
+    driver.forward_to_fetch(600 * SECOND);
+    driver.forward(6 * SECOND);
+    let commands = driver.fetched(credential("bob", 5.0));
+    assert_eq!(code_of(&commands), Some(Code::Expired));
+    assert_eq!(driver.serves().as_deref(), Some("alice"));
+    assert_eq!(driver.state().status, Status::Retrying);
+    let (_, reason) = driver.forward_to_fetch(SECOND);
+    assert_eq!(reason, Reason::Scheduled);
+}
+
+#[test]
+fn a_credential_that_dies_on_each_arrival_does_not_open_a_session() {
+    let mut driver = Driver::new(options());
+    driver.input(Input::Open);
+    for _ in 0..2 {
+        driver.forward(10);
+        assert_eq!(driver.fetched(credential("alice", 0.01)), []);
+        driver.forward_to_fetch(2 * SECOND);
+    }
+    driver.forward(10);
+    let commands = driver.fetched(credential("alice", 0.01));
+    assert!(
+        matches!(&commands[..], [Command::OpenFailed(failure)] if failure.code == Code::Expired)
+    );
+}
+
+#[test]
+fn absurd_lifetimes_are_failures_that_keep_the_live_credential() {
+    for ttl in [
+        "0", "-1", "1e300", r#""abc""#, r#""NaN""#, "true", "[]", "31622401",
+    ] {
+        let mut driver = Driver::opened(600.0);
+        driver.forward_to_fetch(600 * SECOND);
+        let commands = driver.fetched(response("bob", &format!(r#""ttl":{ttl}"#)));
+        assert_eq!(code_of(&commands), Some(Code::ResponseInvalid), "{ttl}");
+        assert_eq!(driver.serves().as_deref(), Some("alice"), "{ttl}");
+    }
+}
+
+// ---- the schedule --------------------------------------------------------------------------------------------------
+
+#[test]
+fn the_refresh_starts_between_two_margins_and_one_before_expiry() {
+    for ttl in [
+        1, 2, 5, 10, 20, 60, 300, 600, 3_600, 14_400, 14_401, 86_400, 172_800, 2_678_400,
+    ] {
+        let life = ttl * SECOND;
+        let margin = (life / 4).min(HOUR);
+        let moments: Vec<u64> = (0..300)
+            .map(|seed| {
+                let mut driver = Driver::opened_with(seeded(seed), credential("alice", ttl as f64));
+                driver.refresh_at().unwrap()
+            })
+            .collect();
+        let (first, last) = (life - 2 * margin, life - margin);
+        assert!(
+            moments.iter().all(|m| (first..=last).contains(m)),
+            "ttl {ttl}"
+        );
+        // Clients that opened together spread over the whole of it.
+        for part in 0..4 {
+            let from = first + part * margin / 4;
+            let count = moments
+                .iter()
+                .filter(|m| (from..=from + margin / 4).contains(m))
+                .count();
+            assert!(count > 40, "ttl {ttl}: {count} of 300 in part {part}");
+        }
+    }
+}
+
+#[test]
+fn the_fetch_goes_out_at_the_planned_moment_and_not_before() {
+    for ttl in [1, 20, 600, 86_400] {
+        let mut driver = Driver::opened(ttl as f64);
+        let planned = driver.refresh_at().unwrap();
+        assert_eq!(
+            driver.forward_to(planned),
+            [
+                (planned, fetch(2, Reason::Scheduled)),
+                (planned, status_changed(Status::Active, Status::Refreshing)),
+            ]
+        );
+        assert_eq!(
+            driver.refresh_at(),
+            None,
+            "nothing is planned during a fetch"
+        );
+    }
+}
+
+#[test]
+fn a_session_lives_on_from_credential_to_credential() {
+    let mut driver = Driver::opened(600.0);
+    for name in ["bob", "carol", "dave"] {
+        driver.forward_to_fetch(600 * SECOND);
+        driver.forward(200);
+        assert_eq!(
+            driver.fetched(credential(name, 600.0)),
+            [
+                refreshed(Reason::Scheduled, true),
+                status_changed(Status::Refreshing, Status::Active),
+            ]
+        );
+        assert_eq!(driver.serves().as_deref(), Some(name));
+    }
+}
+
+#[test]
+fn a_month_is_waited_out_in_timers_of_at_most_thirty_seconds() {
+    let mut driver = Driver::opened(2_678_400.0);
+    // The driver checks each timer.
+    assert_eq!(driver.forward(DAY), []);
+}
+
+// ---- one fetch at a time -------------------------------------------------------------------------------------------
+
+#[test]
+fn refresh_fetches_at_once_and_is_answered() {
+    let mut driver = Driver::opened(600.0);
+    assert_eq!(
+        driver.input(Input::Refresh),
+        [
+            fetch(2, Reason::Manual),
+            status_changed(Status::Active, Status::Refreshing)
+        ]
+    );
+    assert_eq!(
+        driver.fetched(credential("bob", 600.0)),
+        [
+            refreshed(Reason::Manual, true),
+            Command::RefreshDone(None),
+            status_changed(Status::Refreshing, Status::Active),
+        ]
+    );
+}
+
+#[test]
+fn refresh_during_a_fetch_shares_it() {
+    let mut driver = Driver::opened(600.0);
+    driver.forward_to_fetch(600 * SECOND);
+    assert_eq!(driver.input(Input::Refresh), []);
+    assert_eq!(driver.input(Input::Refresh), []);
+    let commands = driver.fetched(credential("bob", 600.0));
+    let answers = commands
+        .iter()
+        .filter(|c| matches!(c, Command::RefreshDone(None)));
+    assert_eq!(answers.count(), 1);
+    let commands = {
+        driver.forward_to_fetch(600 * SECOND);
+        driver.fetched(credential("carol", 600.0))
+    };
+    assert!(
+        !commands.contains(&Command::RefreshDone(None)),
+        "nobody waits any more"
+    );
+}
+
+#[test]
+fn a_failed_refresh_is_answered_with_its_error_and_the_schedule_goes_on() {
+    let mut driver = Driver::opened(600.0);
+    driver.input(Input::Refresh);
+    assert_eq!(
+        driver.failed(network()),
+        [
+            refresh_error(Reason::Manual, network()),
+            Command::RefreshDone(Some(network())),
+            status_changed(Status::Refreshing, Status::Retrying),
+        ]
+    );
+    let (_, reason) = driver.forward_to_fetch(SECOND);
+    assert_eq!(reason, Reason::Scheduled, "no longer the app's own");
+}
+
+#[test]
+fn nothing_that_happens_during_a_fetch_starts_another() {
+    let mut driver = Driver::opened(600.0);
+    driver.relayed_connection(1, connected());
+    driver.forward_to_fetch(600 * SECOND);
+    for input in [Input::Woke, Input::Online, Input::Timer, Input::Refresh] {
+        assert_eq!(fetches(&driver.input_dated(input)), []);
+    }
+    driver.candidate_error(1, TURN, 401);
+    assert_eq!(fetches(&driver.forward(30 * SECOND)), []);
+}
+
+#[test]
+fn a_late_response_of_a_fetch_that_was_given_up_is_ignored() {
+    let mut driver = Driver::opened(600.0);
+    driver.forward_to_fetch(600 * SECOND);
+    let given_up = driver.fetch;
+    driver.failed(Failure::retryable(Code::Timeout, "no answer"));
+    let late = || Input::Fetched {
+        fetch: given_up,
+        body: credential("late", 600.0),
+    };
+    assert_eq!(driver.input(late()), []);
+    driver.forward_to_fetch(SECOND);
+    assert_eq!(driver.input(late()), []);
+    assert!(driver.is_fetching());
+    assert_eq!(driver.serves().as_deref(), Some("alice"));
+    driver.fetched(credential("bob", 600.0));
+    assert_eq!(driver.input(late()), []);
+    let failed_late = Input::FetchFailed {
+        fetch: given_up,
+        failure: network(),
+    };
+    assert_eq!(driver.input(failed_late), []);
+    assert_eq!(driver.serves().as_deref(), Some("bob"));
+}
+
+// ---- retry ---------------------------------------------------------------------------------------------------------
+
+#[test]
+fn a_failed_refresh_keeps_the_live_credential_serving() {
+    for failure in [network(), status(500), status(403), status(429)] {
+        let mut driver = Driver::opened(600.0);
+        driver.relayed_connection(1, connected());
+        driver.forward_to_fetch(600 * SECOND);
+        let commands = driver.failed(failure.clone());
+        assert_eq!(
+            commands[0],
+            refresh_error(Reason::Scheduled, failure.clone())
+        );
+        assert_eq!(commands.len(), 2, "{commands:?}");
+        assert_eq!(driver.serves().as_deref(), Some("alice"));
+        let state = driver.state();
+        assert_eq!((state.attempts, state.last_error), (1, Some(failure)));
+        driver.forward_to(599_999);
+        assert_eq!(driver.serves().as_deref(), Some("alice"));
+    }
+}
+
+#[test]
+fn retries_are_spread_over_a_step_that_doubles_from_one_second_to_sixty() {
+    let mut waits = vec![Vec::new(); 9];
+    for seed in 0..200 {
+        let mut driver = Driver::opened_with(seeded(seed), credential("alice", 86_400.0));
+        driver.forward_to_fetch(DAY);
+        for step in &mut waits {
+            let (failed, _) = (driver.at, driver.failed(network()));
+            step.push(driver.forward_to_fetch(MINUTE).0 - failed);
+        }
+    }
+    for (step, waits) in waits.iter().enumerate() {
+        let most = (SECOND << step).min(MINUTE);
+        assert!(
+            waits.iter().all(|w| (250..=most).contains(w)),
+            "step {step}"
+        );
+        let late = waits.iter().filter(|w| **w > most / 2).count();
+        assert!(
+            (70..130).contains(&late),
+            "step {step}: {late} of 200 in the later half"
+        );
+    }
+}
+
+#[test]
+fn a_good_fetch_starts_the_backoff_anew() {
+    let mut driver = Driver::opened(600.0);
+    driver.forward_to_fetch(600 * SECOND);
+    for _ in 0..5 {
+        driver.failed(network());
+        driver.forward_to_fetch(MINUTE);
+    }
+    driver.fetched(credential("bob", 600.0));
+    assert_eq!(driver.state().attempts, 0);
+    assert_eq!(driver.state().last_error, None);
+    driver.forward_to_fetch(600 * SECOND);
+    driver.failed(network());
+    driver.forward_to_fetch(SECOND);
+}
+
+#[test]
+fn retry_after_is_waited_out() {
+    let mut driver = Driver::opened(86_400.0);
+    let (sent, _) = driver.forward_to_fetch(DAY);
+    driver.failed(Failure::from_status(503, Some(120_000)));
+    let (next, _) = driver.forward_to_fetch(200 * SECOND);
+    assert!((sent + 120_000..=sent + 121_000).contains(&next));
+}
+
+#[test]
+fn retry_after_beyond_the_credentials_life_is_cut_to_it() {
+    let mut driver = Driver::opened(600.0);
+    driver.forward_to_fetch(600 * SECOND);
+    driver.failed(Failure::from_status(429, Some(HOUR)));
+    let log = driver.forward_to(600_000);
+    assert_eq!(fetches(&log), [(600_000, Reason::Scheduled)]);
+}
+
+#[test]
+fn a_refusal_stops_retrying_until_the_next_wake_up() {
+    let mut driver = Driver::opened(600.0);
+    driver.forward_to_fetch(600 * SECOND);
+    assert_eq!(
+        driver.failed(status(403)),
+        [
+            refresh_error(Reason::Scheduled, status(403)),
+            status_changed(Status::Refreshing, Status::Refused),
+        ]
+    );
+    assert_eq!(driver.refresh_at(), None);
+    let log = driver.forward(2 * HOUR);
+    assert_eq!(fetches(&log), []);
+    driver.input(Input::Woke);
+    let (woke, reason) = (driver.at, driver.forward_to_fetch(SECOND));
+    assert!(reason.0 < woke + SECOND && reason.1 == Reason::Wake);
+}
+
+#[test]
+fn a_refusal_stops_retrying_until_refresh() {
+    let mut driver = Driver::opened(600.0);
+    driver.forward_to_fetch(600 * SECOND);
+    driver.failed(status(401));
+    assert_eq!(
+        driver.input(Input::Refresh),
+        [
+            fetch(3, Reason::Manual),
+            status_changed(Status::Refused, Status::Refreshing)
+        ]
+    );
+    driver.fetched(credential("bob", 600.0));
+    assert_eq!(driver.state().status, Status::Active);
+    driver.forward_to_fetch(600 * SECOND);
+}
+
+#[test]
+fn a_response_that_cannot_be_read_is_no_refusal_once_the_session_is_open() {
+    let mut driver = Driver::opened(600.0);
+    driver.forward_to_fetch(600 * SECOND);
+    driver.fetched(driver::json(r#"{"iceServers":"none"}"#));
+    assert_eq!(driver.state().status, Status::Retrying);
+    driver.forward_to_fetch(SECOND);
+}
+
+#[test]
+fn an_offline_page_waits_for_online() {
+    let mut driver = Driver::opened(600.0);
+    driver.input(Input::Offline);
+    driver.forward_to_fetch(600 * SECOND);
+    driver.failed(network());
+    assert_eq!(driver.refresh_at(), None);
+    assert_eq!(fetches(&driver.forward(2 * HOUR)), []);
+    driver.input(Input::Online);
+    let (online, (at, reason)) = (driver.at, driver.forward_to_fetch(SECOND));
+    assert!(at < online + SECOND && reason == Reason::Wake);
+}
+
+#[test]
+fn an_offline_page_whose_backend_answers_all_the_same_keeps_retrying() {
+    let mut driver = Driver::opened(600.0);
+    driver.input(Input::Offline);
+    driver.forward_to_fetch(600 * SECOND);
+    driver.failed(status(503));
+    driver.forward_to_fetch(SECOND);
+}
+
+#[test]
+fn coming_online_cuts_a_retry_wait_short() {
+    let mut driver = Driver::opened(86_400.0);
+    driver.forward_to_fetch(DAY);
+    for _ in 0..6 {
+        driver.failed(network());
+        driver.forward_to_fetch(MINUTE);
+    }
+    driver.failed(Failure::from_status(503, Some(300_000)));
+    driver.input(Input::Online);
+    assert_eq!(driver.forward_to_fetch(999).1, Reason::Wake);
+}
+
+// ---- expiry --------------------------------------------------------------------------------------------------------
+
+#[test]
+fn expiry_is_told_once_and_the_tries_go_on() {
+    let mut driver = Driver::opened(600.0);
+    driver.forward_to_fetch(600 * SECOND);
+    let mut log = Vec::new();
+    let mut tries = 0;
+    while driver.at < 3 * HOUR {
+        log.extend(driver.input_dated(Input::FetchFailed {
+            fetch: driver.fetch,
+            failure: network(),
+        }));
+        let more = driver.forward_until(driver.at + MINUTE, |c| matches!(c, Command::Fetch { .. }));
+        tries += fetches(&more).len();
+        log.extend(more);
+    }
+    let expired: Vec<u64> = log
+        .iter()
+        .filter(|(_, c)| matches!(c, Command::Emit(Event::Expired(f)) if f.code == Code::Expired))
+        .map(|(at, _)| *at)
+        .collect();
+    assert_eq!(expired, [600_000]);
+    assert!(tries > 2 * 60, "{tries} tries in nearly three hours");
+    assert_eq!(driver.state().status, Status::Expired);
+}
+
+#[test]
+fn an_expired_credential_is_not_handed_out_only_stun_is() {
+    let mut driver = Driver::opened(600.0);
+    driver.forward_to_fetch(600 * SECOND);
+    driver.failed(status(403));
+    driver.forward_to(599_999);
+    assert_eq!(driver.servers().len(), 2);
+    driver.forward_to(600_000);
+    let servers = driver.servers();
+    assert_eq!(servers.len(), 1);
+    assert_eq!(servers[0].urls[0].to_string(), "stun:stun.example.org:3478");
+    assert!(servers[0].credential.is_none());
+}
+
+#[test]
+fn a_lapse_ends_with_the_next_credential_and_another_one_is_told_again() {
+    let mut driver = Driver::opened(600.0);
+    for name in ["bob", "carol"] {
+        driver.forward_to_fetch(600 * SECOND);
+        driver.failed(status(403));
+        let log = undated(driver.forward(400 * SECOND));
+        assert!(matches!(
+            &log[..],
+            [
+                Command::Emit(Event::Expired(_)),
+                Command::Emit(Event::StatusChanged {
+                    status: Status::Expired,
+                    previous: Status::Refused
+                })
+            ]
+        ));
+        driver.input(Input::Refresh);
+        assert_eq!(
+            driver.state().status,
+            Status::Expired,
+            "a fetch does not hide the lapse"
+        );
+        assert_eq!(
+            driver.fetched(credential(name, 600.0)),
+            [
+                refreshed(Reason::Manual, true),
+                Command::RefreshDone(None),
+                status_changed(Status::Expired, Status::Active),
+            ]
+        );
+    }
+}
+
+#[test]
+fn a_connection_made_during_a_lapse_gets_servers_with_the_next_credential() {
+    let mut driver = Driver::opened(600.0);
+    driver.forward_to_fetch(600 * SECOND);
+    driver.failed(status(403));
+    driver.forward(HOUR);
+    driver.input(Input::Created {
+        connection: 1,
+        policy: None,
+    });
+    assert_eq!(driver.given[&1], None);
+    let attached = driver.input(Input::Attached {
+        connection: 2,
+        policy: None,
+        facts: Facts::NEW,
+        usernames: vec!["alice".into()],
+    });
+    assert_eq!(attached, [], "nothing worth applying is held");
+    driver.input(Input::Refresh);
+    let commands = driver.fetched(credential("bob", 600.0));
+    assert!(commands.contains(&apply(1, 2)) && commands.contains(&apply(2, 2)));
+    assert_eq!(driver.given[&1].as_deref(), Some("bob"));
+}
+
+#[test]
+fn the_same_credential_with_a_new_life_reaches_connections_made_during_a_lapse() {
+    let mut driver = Driver::opened(600.0);
+    driver.forward_to_fetch(600 * SECOND);
+    driver.failed(status(403));
+    driver.forward(HOUR);
+    driver.input(Input::Created {
+        connection: 1,
+        policy: None,
+    });
+    driver.input(Input::Refresh);
+    let commands = driver.fetched(credential("alice", 600.0));
+    assert!(commands.contains(&refreshed(Reason::Manual, false)));
+    assert!(commands.contains(&apply(1, 1)));
+}
+
+// ---- time ----------------------------------------------------------------------------------------------------------
+
+#[test]
+fn a_sleep_ages_the_credential_and_waking_up_repairs_the_lapse() {
+    let mut driver = Driver::opened(600.0);
+    driver.sleep(8 * HOUR);
+    assert_eq!(
+        driver.state().status,
+        Status::Expired,
+        "known before any event came"
+    );
+    assert_eq!(driver.serves(), None);
+    let commands = driver.input(Input::Woke);
+    assert!(matches!(commands[0], Command::Emit(Event::Expired(_))));
+    let (woke, (at, reason)) = (driver.at, driver.forward_to_fetch(SECOND));
+    assert!(at < woke + SECOND && reason == Reason::Wake);
+    driver.fetched(credential("bob", 600.0));
+    assert_eq!(driver.expires_at(), Some(at + 600_000));
+}
+
+#[test]
+fn a_sleep_that_no_event_tells_of_is_noticed_within_thirty_seconds() {
+    let mut driver = Driver::opened(86_400.0);
+    driver.forward(10 * SECOND);
+    driver.sleep(2 * DAY);
+    let woke = driver.at;
+    let (at, _) = driver.forward_to_fetch(30 * SECOND);
+    assert!(at <= woke + 30 * SECOND);
+}
+
+#[test]
+fn a_short_sleep_does_not_move_the_refresh() {
+    let mut driver = Driver::opened(86_400.0);
+    let planned = driver.refresh_at().unwrap();
+    driver.forward(HOUR);
+    driver.sleep(HOUR);
+    assert_eq!(driver.input(Input::Woke), []);
+    assert_eq!(driver.refresh_at(), Some(planned));
+    let (at, reason) = driver.forward_to_fetch(DAY);
+    assert_eq!((at, reason), (planned, Reason::Scheduled));
+}
+
+#[test]
+fn a_wall_clock_set_back_by_years_changes_nothing() {
+    let mut driver = Driver::opened(600.0);
+    let planned = driver.refresh_at().unwrap();
+    driver.forward(10 * SECOND);
+    driver.set_wall(-20.0 * YEAR);
+    assert_eq!(driver.forward(10 * SECOND), []);
+    assert_eq!(driver.expires_at(), Some(600_000));
+    assert_eq!(
+        driver.forward_to_fetch(600 * SECOND),
+        (planned, Reason::Scheduled)
+    );
+    driver.failed(status(403));
+    driver.forward_to(600_000);
+    assert_eq!(driver.serves(), None);
+}
+
+#[test]
+fn a_wall_clock_set_forth_by_years_counts_as_a_sleep_and_setting_it_back_does_no_harm() {
+    let mut driver = Driver::opened(600.0);
+    driver.forward(10 * SECOND);
+    driver.set_wall(3.0 * YEAR);
+    driver.forward_to_fetch(30 * SECOND);
+    driver.set_wall(-3.0 * YEAR);
+    driver.fetched(credential("bob", 600.0));
+    assert_eq!(driver.serves().as_deref(), Some("bob"));
+    let planned = driver.refresh_at().unwrap();
+    assert_eq!(driver.forward_to_fetch(600 * SECOND).0, planned);
+}
+
+#[test]
+fn a_lapse_noticed_on_waking_is_repaired_within_a_second_at_a_random_moment() {
+    let waits: Vec<u64> = (0..200)
+        .map(|seed| {
+            let mut driver = Driver::opened_with(seeded(seed), credential("alice", 600.0));
+            driver.sleep(HOUR);
+            driver.input(Input::Woke);
+            let woke = driver.at;
+            if driver.is_fetching() {
+                return 0;
+            }
+            driver.forward_to_fetch(SECOND).0 - woke
+        })
+        .collect();
+    assert!(waits.iter().all(|wait| *wait < SECOND));
+    assert!((70..130).contains(&waits.iter().filter(|wait| **wait < 500).count()));
+}
+
+#[test]
+fn waking_up_in_good_time_does_nothing() {
+    let mut driver = Driver::opened(600.0);
+    let planned = driver.refresh_at();
+    driver.forward(MINUTE);
+    assert_eq!(driver.input(Input::Woke), []);
+    assert_eq!(driver.input(Input::Online), []);
+    assert_eq!(driver.refresh_at(), planned);
+}
+
+#[test]
+fn wake_ups_in_a_row_lead_to_one_fetch_and_do_not_put_it_off() {
+    for seed in 0..50 {
+        let mut driver = Driver::opened_with(seeded(seed), credential("alice", 600.0));
+        driver.sleep(HOUR);
+        let woke = driver.at;
+        let mut sent = Vec::new();
+        // Timers of a hidden page do not fire; only the events come.
+        for _ in 0..10 {
+            sent.extend(fetches(&driver.input_dated(Input::Woke)));
+            sent.extend(fetches(&driver.input_dated(Input::Online)));
+            driver.sleep(300);
+        }
+        assert_eq!(sent.len(), 1, "seed {seed}: {sent:?}");
+        assert!(sent[0].0 < woke + 1_300, "seed {seed}: {sent:?}");
+    }
+}
+
+// ---- connections ---------------------------------------------------------------------------------------------------
+
+fn create(driver: &mut Driver, connection: u32) -> Vec<Command> {
+    driver.input(Input::Created {
+        connection,
+        policy: None,
+    })
+}
+
+fn attach(driver: &mut Driver, connection: u32, facts: Facts, username: &str) -> Vec<Command> {
+    driver.input(Input::Attached {
+        connection,
+        policy: None,
+        facts,
+        usernames: vec![username.into()],
+    })
+}
+
+#[test]
+fn a_new_credential_is_applied_to_each_connection() {
+    let mut driver = Driver::opened(600.0);
+    assert_eq!(create(&mut driver, 1), []);
+    assert_eq!(create(&mut driver, 2), []);
+    assert_eq!(driver.state().connections, 2);
+    driver.forward_to_fetch(600 * SECOND);
+    assert_eq!(
+        driver.fetched(credential("bob", 600.0)),
+        [
+            refreshed(Reason::Scheduled, true),
+            apply(1, 2),
+            apply(2, 2),
+            status_changed(Status::Refreshing, Status::Active),
+            Command::Emit(Event::Applied(1)),
+            Command::Emit(Event::Applied(2)),
+        ]
+    );
+}
+
+#[test]
+fn unchanged_servers_are_not_applied_but_live_longer() {
+    let mut driver = Driver::opened(600.0);
+    driver.relayed_connection(1, connected());
+    let (sent, _) = driver.forward_to_fetch(600 * SECOND);
+    assert_eq!(
+        driver.fetched(credential("alice", 600.0)),
+        [
+            refreshed(Reason::Scheduled, false),
+            status_changed(Status::Refreshing, Status::Active),
+        ]
+    );
+    assert_eq!(driver.expires_at(), Some(sent + 600_000));
+    let log = driver.forward_until(sent + 600_000, |c| matches!(c, Command::Fetch { .. }));
+    assert_eq!(fetches(&log).len(), 1);
+    assert!(
+        !log.iter()
+            .any(|(_, c)| matches!(c, Command::Restart(_) | Command::Apply { .. }))
+    );
+    driver.failed(status(403));
+    driver.forward_to(sent + 599_999);
+    assert_eq!(driver.serves().as_deref(), Some("alice"));
+}
+
+#[test]
+fn a_refusal_to_apply_does_not_keep_other_connections_from_being_served() {
+    let mut driver = Driver::opened(600.0);
+    for connection in 1..=3 {
+        create(&mut driver, connection);
+    }
+    driver.refusing.push(2);
+    driver.forward_to_fetch(600 * SECOND);
+    let commands = driver.fetched(credential("bob", 600.0));
+    let events = emitted(&commands);
+    assert!(events.contains(&&Event::Applied(1)) && events.contains(&&Event::Applied(3)));
+    assert!(events.iter().any(
+        |event| matches!(event, Event::ApplyError(2, failure) if failure.code == Code::ApplyFailed)
+    ));
+    // Not again with the same servers, but with the next ones.
+    let log = driver.forward_until(600 * SECOND + driver.at, |c| {
+        matches!(c, Command::Fetch { .. })
+    });
+    assert!(!log.iter().any(|(_, c)| matches!(c, Command::Apply { .. })));
+    driver.refusing.clear();
+    let commands = driver.fetched(credential("carol", 600.0));
+    assert!(commands.contains(&apply(2, 3)));
+    assert!(emitted(&commands).contains(&&Event::Applied(2)));
+}
+
+#[test]
+fn a_connection_made_elsewhere_is_given_the_servers_once() {
+    let mut driver = Driver::opened(600.0);
+    assert_eq!(
+        attach(&mut driver, 1, Facts::NEW, "mallory"),
+        [apply(1, 1), Command::Emit(Event::Applied(1))]
+    );
+    assert_eq!(driver.input(Input::Timer), []);
+}
+
+#[test]
+fn attaching_twice_changes_the_policy_and_applies_nothing() {
+    let mut driver = Driver::opened(600.0);
+    attach(&mut driver, 1, connected(), "alice");
+    driver.inspected(1, "first");
+    let again = driver.input(Input::Attached {
+        connection: 1,
+        policy: Some(Policy::Never),
+        facts: connected(),
+        usernames: vec!["alice".into()],
+    });
+    assert_eq!(again, []);
+    driver.forward_to_fetch(600 * SECOND);
+    driver.fetched(credential("bob", 600.0));
+    driver.inspected(1, "first");
+    let log = driver.forward(MINUTE);
+    assert!(!log.iter().any(|(_, c)| matches!(c, Command::Restart(_))));
+    assert_eq!(driver.state().connections, 1);
+}
+
+#[test]
+fn a_connection_attached_during_a_refresh_gets_the_fresh_list() {
+    let mut driver = Driver::opened(600.0);
+    driver.forward_to_fetch(600 * SECOND);
+    attach(&mut driver, 1, Facts::NEW, "mallory");
+    create(&mut driver, 2);
+    driver.fetched(credential("bob", 600.0));
+    assert_eq!(driver.given[&1].as_deref(), Some("bob"));
+    assert_eq!(driver.given[&2].as_deref(), Some("bob"));
+}
+
+#[test]
+fn a_detached_connection_is_left_alone() {
+    let mut driver = Driver::opened(600.0);
+    driver.relayed_connection(1, connected());
+    assert_eq!(driver.input(Input::Detached { connection: 1 }), []);
+    assert_eq!(driver.state().connections, 0);
+    driver.forward_to_fetch(600 * SECOND);
+    assert_eq!(
+        driver.fetched(credential("bob", 600.0)),
+        [
+            refreshed(Reason::Scheduled, true),
+            status_changed(Status::Refreshing, Status::Active)
+        ]
+    );
+    // What is still on its way from it means nothing any more.
+    for input in [
+        Input::Applied {
+            connection: 1,
+            version: 2,
+        },
+        Input::ApplyFailed {
+            connection: 1,
+            version: 2,
+            message: String::new(),
+        },
+        Input::Observed {
+            connection: 1,
+            facts: connected(),
+        },
+        Input::Inspected {
+            connection: 1,
+            pairs: Vec::new(),
+        },
+        Input::Detached { connection: 1 },
+    ] {
+        assert_eq!(driver.input(input), []);
+    }
+}
+
+#[test]
+fn a_relayed_connection_with_foreign_credentials_is_restarted_once_it_is_attached() {
+    let mut driver = Driver::opened(600.0);
+    let commands = attach(&mut driver, 1, connected(), "mallory");
+    assert!(commands.contains(&apply(1, 1)));
+    let commands = driver.inspected(1, "first");
+    assert!(commands.contains(&Command::Restart(1)), "{commands:?}");
+}
+
+#[test]
+fn a_relayed_connection_with_the_sessions_own_credential_is_not_restarted_when_attached() {
+    let mut driver = Driver::opened(600.0);
+    attach(&mut driver, 1, connected(), "alice");
+    let mut log = driver.inspected(1, "first");
+    log.extend(undated(driver.forward(100 * SECOND)));
+    assert!(!log.contains(&Command::Restart(1)), "{log:?}");
+}
+
+#[test]
+fn a_hundred_connections_share_one_fetch() {
+    let mut driver = Driver::opened(600.0);
+    for connection in 1..=100 {
+        create(&mut driver, connection);
+    }
+    driver.forward_to_fetch(600 * SECOND);
+    let commands = driver.fetched(credential("bob", 600.0));
+    let applied = emitted(&commands)
+        .into_iter()
+        .filter(|event| matches!(event, Event::Applied(_)));
+    assert_eq!(applied.count(), 100);
+}
+
+// ---- a credential that the TURN server refuses ---------------------------------------------------------------------
+
+#[test]
+fn an_authorization_error_on_our_url_fetches_another_credential_at_once() {
+    for code in [401, 403, 441] {
+        for url in [
+            TURN,
+            // As Firefox reports it.
+            "turn:turn.example.org:3478",
+            "turn:turn.example.org",
+            "turns:turn.example.org:443?transport=tcp",
+        ] {
+            let mut driver = Driver::opened(600.0);
+            driver.relayed_connection(1, connected());
+            assert_eq!(
+                driver.candidate_error(1, url, code),
+                [
+                    fetch(2, Reason::Rejected),
+                    status_changed(Status::Active, Status::Refreshing)
+                ],
+                "{url} {code}"
+            );
+        }
+    }
+}
+
+#[test]
+fn other_candidate_errors_fetch_nothing() {
+    let mut driver = Driver::opened(600.0);
+    driver.relayed_connection(1, connected());
+    for (url, code) in [
+        (TURN, 701),
+        (TURN, 438),
+        (TURN, 400),
+        (TURN, 0),
+        ("turn:turn.foreign.org:3478?transport=udp", 401),
+        ("turn:turn.example.org:3479", 401),
+        ("turns:turn.example.org:3478", 401),
+        ("stun:stun.example.org:3478", 401),
+        ("", 401),
+        ("https://turn.example.org", 401),
+    ] {
+        assert_eq!(driver.candidate_error(1, url, code), [], "{url} {code}");
+    }
+    assert_eq!(
+        driver.candidate_error(7, TURN, 401),
+        [],
+        "of an unknown connection"
+    );
+}
+
+#[test]
+fn an_error_of_a_generation_with_old_servers_fetches_nothing() {
+    let mut driver = Driver::opened(600.0);
+    driver.relayed_connection(1, connected());
+    driver.input(Input::Refresh);
+    driver.fetched(credential("bob", 600.0));
+    assert_eq!(
+        fetches(&driver.input_dated(Input::CandidateError {
+            connection: 1,
+            url: TURN.into(),
+            code: 401,
+        })),
+        []
+    );
+}
+
+#[test]
+fn a_rejected_credential_is_replaced_and_the_relayed_connection_restarted_at_once() {
+    let mut driver = Driver::opened(600.0);
+    driver.relayed_connection(1, connected());
+    driver.candidate_error(1, TURN, 401);
+    let commands = driver.fetched(credential("bob", 600.0));
+    assert!(commands.contains(&apply(1, 2)));
+    let restart = [
+        Command::Emit(Event::Restarting(1, Initiator::Local, Cause::Refresh)),
+        Command::Restart(1),
+    ];
+    let commands = driver.inspected(1, "first");
+    assert_eq!(commands[..2], restart);
+}
+
+#[test]
+fn a_connection_that_could_not_connect_with_a_rejected_credential_is_restarted() {
+    let mut driver = Driver::opened(600.0);
+    create(&mut driver, 1);
+    driver.forward(SECOND);
+    let checking = Facts {
+        ice: Ice::Checking,
+        ..connected()
+    };
+    driver.observe(1, checking);
+    assert_eq!(
+        fetches(&driver.input_dated(Input::CandidateError {
+            connection: 1,
+            url: TURN.into(),
+            code: 401,
+        }))
+        .len(),
+        1
+    );
+    driver.forward(130);
+    let mut commands = driver.fetched(credential("bob", 600.0));
+    assert!(commands.contains(&apply(1, 2)));
+    commands.extend(undated(driver.forward(2 * SECOND)));
+    assert!(commands.contains(&Command::Restart(1)), "{commands:?}");
+}
+
+#[test]
+fn a_connection_made_during_a_lapse_that_could_not_connect_is_restarted_with_the_next_credential() {
+    let mut driver = Driver::opened(600.0);
+    driver.forward_to_fetch(600 * SECOND);
+    driver.failed(status(403));
+    driver.forward(HOUR);
+    create(&mut driver, 1);
+    let failed = Facts {
+        ice: Ice::Failed,
+        ..connected()
+    };
+    driver.observe(1, failed);
+    driver.input(Input::Inspected {
+        connection: 1,
+        pairs: Vec::new(),
+    });
+    driver.forward(10 * SECOND);
+    driver.input(Input::Refresh);
+    let mut commands = driver.fetched(credential("bob", 600.0));
+    commands.extend(undated(driver.forward(2 * SECOND)));
+    assert!(commands.contains(&Command::Restart(1)), "{commands:?}");
+}
+
+#[test]
+fn an_unrelayed_connection_that_works_is_not_restarted_for_a_rejected_credential() {
+    let mut driver = Driver::opened(600.0);
+    create(&mut driver, 1);
+    driver.observe(1, connected());
+    let direct = || Input::Inspected {
+        connection: 1,
+        pairs: vec![Pair {
+            id: "direct".into(),
+            relayed: false,
+            ufrag: Some("first".into()),
+        }],
+    };
+    driver.input(direct());
+    driver.candidate_error(1, TURN, 401);
+    let mut commands = driver.fetched(credential("bob", 600.0));
+    commands.extend(driver.input(direct()));
+    commands.extend(undated(driver.forward(10 * SECOND)));
+    assert!(!commands.contains(&Command::Restart(1)), "{commands:?}");
+}
+
+/// Errors come all the time, and the backend answers at once with the same dead credential.
+fn storm(driver: &mut Driver, until: u64) -> Vec<u64> {
+    let mut sent = Vec::new();
+    let mut step = |driver: &mut Driver, log: Vec<Dated>| {
+        for (at, _) in fetches(&log) {
+            sent.push(at);
+            driver.fetched(credential("alice", 20.0));
+        }
+    };
+    while driver.at < until {
+        let log = driver.input_dated(Input::CandidateError {
+            connection: 1,
+            url: TURN.into(),
+            code: 401,
+        });
+        step(driver, log);
+        let log = driver.forward(100);
+        step(driver, log);
+    }
+    sent
+}
+
+#[test]
+fn a_credential_that_stays_rejected_is_fetched_once_a_backoff_step() {
+    let mut driver = Driver::opened(86_400.0);
+    driver.relayed_connection(1, connected());
+    let mut sent = Vec::new();
+    while driver.at < 10 * MINUTE {
+        driver.candidate_error(1, TURN, 401);
+        if driver.is_fetching() {
+            sent.push(driver.at);
+            driver.fetched(credential("alice", 86_400.0));
+        }
+        let log = driver.forward(100);
+        if driver.is_fetching() {
+            sent.extend(fetches(&log).iter().map(|(at, _)| *at));
+            driver.fetched(credential("alice", 86_400.0));
+        }
+    }
+    let gaps: Vec<u64> = sent.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    assert_eq!(
+        gaps[..8],
+        [1, 2, 4, 8, 16, 32, 60, 60].map(|seconds| seconds * SECOND)
+    );
+}
+
+#[test]
+fn a_storm_of_errors_does_not_put_off_the_answer_to_a_later_rejection() {
+    // The scheduled refresh of a short-lived credential often comes before the next step of the backoff.
+    let mut driver = Driver::opened(20.0);
+    driver.relayed_connection(1, connected());
+    storm(&mut driver, 10 * MINUTE);
+    driver.input(Input::Refresh);
+    driver.fetched(credential("alice", 86_400.0));
+    driver.forward(70 * SECOND);
+    driver.candidate_error(1, TURN, 401);
+    assert!(driver.is_fetching());
+}
+
+#[test]
+fn a_rejection_during_a_retry_wait_or_after_a_refusal_does_not_add_a_fetch() {
+    for failure in [network(), status(403)] {
+        let mut driver = Driver::opened(600.0);
+        driver.relayed_connection(1, connected());
+        driver.forward_to_fetch(600 * SECOND);
+        driver.failed(failure);
+        let planned = driver.refresh_at();
+        assert_eq!(driver.candidate_error(1, TURN, 401), []);
+        assert_eq!(driver.refresh_at(), planned);
+    }
+}
+
+#[test]
+fn a_relayed_connection_that_stays_interrupted_makes_its_credential_suspect() {
+    let mut driver = Driver::opened(600.0);
+    driver.relayed_connection(1, connected());
+    driver.forward(10 * SECOND);
+    let interrupted = driver.at;
+    driver.observe(
+        1,
+        Facts {
+            ice: Ice::Disconnected,
+            ..connected()
+        },
+    );
+    driver.inspected(1, "first");
+    assert_eq!(
+        driver.forward_to_fetch(5 * SECOND),
+        (interrupted + 2_000, Reason::Rejected)
+    );
+}
+
+#[test]
+fn a_short_interruption_is_nothing() {
+    let mut driver = Driver::opened(600.0);
+    driver.relayed_connection(1, connected());
+    driver.observe(
+        1,
+        Facts {
+            ice: Ice::Disconnected,
+            ..connected()
+        },
+    );
+    driver.inspected(1, "first");
+    driver.forward(1_900);
+    driver.observe(1, connected());
+    driver.inspected(1, "first");
+    assert_eq!(driver.forward(MINUTE), []);
+}
+
+#[test]
+fn a_failed_relayed_connection_makes_its_credential_suspect_at_once() {
+    let mut driver = Driver::opened(600.0);
+    driver.relayed_connection(1, connected());
+    let commands = driver.observe(
+        1,
+        Facts {
+            ice: Ice::Failed,
+            ..connected()
+        },
+    );
+    assert!(commands.contains(&fetch(2, Reason::Rejected)));
+}
+
+#[test]
+fn an_unrelayed_connection_that_fails_casts_no_doubt_on_the_credential() {
+    let mut driver = Driver::opened(600.0);
+    create(&mut driver, 1);
+    driver.observe(1, connected());
+    driver.input(Input::Inspected {
+        connection: 1,
+        pairs: vec![Pair {
+            id: "direct".into(),
+            relayed: false,
+            ufrag: None,
+        }],
+    });
+    driver.observe(
+        1,
+        Facts {
+            ice: Ice::Failed,
+            ..connected()
+        },
+    );
+    assert_eq!(fetches(&driver.forward(MINUTE)), []);
+}
+
+#[test]
+fn an_interruption_older_than_the_credential_casts_no_doubt_on_it() {
+    let mut driver = Driver::opened(600.0);
+    driver.relayed_connection(1, connected());
+    driver.observe(
+        1,
+        Facts {
+            ice: Ice::Disconnected,
+            ..connected()
+        },
+    );
+    driver.inspected(1, "first");
+    driver.forward(SECOND);
+    driver.input(Input::Refresh);
+    driver.fetched(credential("bob", 600.0));
+    // The restart's new generation is gathered with the new credential, and still not connected.
+    driver.observe(
+        1,
+        Facts {
+            ice: Ice::Disconnected,
+            ufrag: Some("second".into()),
+            signaling: Signaling::HaveLocalOffer,
+            ..connected()
+        },
+    );
+    assert_eq!(fetches(&driver.forward(10 * SECOND)), []);
+}
+
+// ---- the end -------------------------------------------------------------------------------------------------------
+
+#[test]
+fn closing_during_a_fetch_cancels_it_and_its_response_is_ignored() {
+    let mut driver = Driver::opened(600.0);
+    driver.forward_to_fetch(600 * SECOND);
+    assert_eq!(
+        driver.input(Input::Close { revoke: false }),
+        [
+            Command::CancelFetch,
+            status_changed(Status::Refreshing, Status::Closed),
+            Command::Emit(Event::Closed),
+        ]
+    );
+    assert_eq!(driver.fetched(credential("bob", 600.0)), []);
+    assert_eq!(driver.forward(DAY), []);
+}
+
+#[test]
+fn closing_answers_a_refresh_that_is_waited_for() {
+    let mut driver = Driver::opened(600.0);
+    driver.input(Input::Refresh);
+    let commands = driver.input(Input::Close { revoke: false });
+    assert_eq!(code_of(&commands), Some(Code::Closed));
+    assert_eq!(commands.last(), Some(&Command::Emit(Event::Closed)));
+}
+
+#[test]
+fn closing_during_a_retry_wait_ends_the_tries() {
+    let mut driver = Driver::opened(600.0);
+    driver.forward_to_fetch(600 * SECOND);
+    driver.failed(network());
+    assert_eq!(
+        driver.input(Input::Close { revoke: false }),
+        [
+            status_changed(Status::Retrying, Status::Closed),
+            Command::Emit(Event::Closed)
+        ]
+    );
+    assert_eq!(driver.forward(DAY), []);
+}
+
+#[test]
+fn closing_during_a_restart_leaves_the_connection_alone() {
+    let mut driver = Driver::opened(600.0);
+    driver.relayed_connection(1, connected());
+    driver.input(Input::Refresh);
+    driver.fetched(credential("bob", 600.0));
+    let commands = driver.inspected(1, "first");
+    assert!(commands.contains(&Command::Restart(1)));
+    driver.input(Input::Close { revoke: false });
+    assert_eq!(driver.observe(1, connected()), []);
+    assert_eq!(driver.inspected(1, "second"), []);
+    assert_eq!(driver.forward(DAY), []);
+    assert_eq!(driver.state().connections, 0);
+}
+
+#[test]
+fn revocation_names_every_username_that_was_handed_out() {
+    let mut driver = Driver::opened(600.0);
+    for name in ["bob", "bob", "alice", "carol"] {
+        driver.input(Input::Refresh);
+        driver.fetched(credential(name, 600.0));
+        driver.forward(SECOND);
+    }
+    let commands = driver.input(Input::Close { revoke: true });
+    assert_eq!(revoked(&commands), Some(vec!["alice", "bob", "carol"]));
+    assert_eq!(commands.last(), Some(&Command::Emit(Event::Closed)));
+}
+
+#[test]
+fn revocation_covers_each_username_of_a_list_with_several() {
+    let body = driver::json(
+        r#"{"iceServers":[{"urls":"turn:a.example.org","username":"alice","credential":"x"},
+            {"urls":"turn:b.example.org","username":"bob","credential":"y"}],"ttl":60}"#,
+    );
+    let mut driver = Driver::opened_with(options(), body);
+    driver.input(Input::Refresh);
+    driver.fetched(credential("carol", 600.0));
+    let commands = driver.input(Input::Close { revoke: true });
+    assert_eq!(revoked(&commands), Some(vec!["alice", "bob", "carol"]));
+}
+
+#[test]
+fn a_username_that_seems_expired_is_revoked_too() {
+    // The device's clock may have been set forth: only the server knows whether it lives.
+    let mut driver = Driver::opened(600.0);
+    driver.sleep(DAY);
+    let commands = driver.input(Input::Close { revoke: true });
+    assert_eq!(revoked(&commands), Some(vec!["alice"]));
+}
+
+#[test]
+fn closing_without_revocation_revokes_nothing() {
+    let mut driver = Driver::opened(600.0);
+    let commands = driver.input(Input::Close { revoke: false });
+    assert_eq!(revoked(&commands), None);
+}
+
+#[test]
+fn a_closed_session_commands_nothing() {
+    let mut driver = Driver::opened(600.0);
+    driver.relayed_connection(1, connected());
+    driver.input(Input::Close { revoke: false });
+    for input in [
+        Input::Open,
+        Input::Timer,
+        Input::Woke,
+        Input::Online,
+        Input::Offline,
+        Input::Created {
+            connection: 2,
+            policy: None,
+        },
+        Input::Attached {
+            connection: 3,
+            policy: None,
+            facts: connected(),
+            usernames: Vec::new(),
+        },
+        Input::Detached { connection: 1 },
+        Input::Abort,
+        Input::Close { revoke: true },
+    ] {
+        assert_eq!(driver.input(input), []);
+    }
+    let answer = driver.input(Input::Refresh);
+    assert_eq!((answer.len(), code_of(&answer)), (1, Some(Code::Closed)));
+    let state = driver.state();
+    assert_eq!(
+        (state.status, state.expires_at, state.refresh_at),
+        (Status::Closed, None, None)
+    );
+}
+
+// ---- secrets -------------------------------------------------------------------------------------------------------
+
+#[test]
+fn nothing_that_can_be_printed_holds_a_secret() {
+    let name = "1814521780:alice-and-her-phone";
+    let mut driver = Driver::opened_with(options(), response(name, r#""ttl":600"#));
+    driver.relayed_connection(1, connected());
+    let mut text = driver.printed();
+    driver.input(Input::Refresh);
+    let commands = driver.fetched(response(&format!("{name}-2"), r#""ttl":600"#));
+    text += &format!("{commands:?} {}", driver.printed());
+    driver.input(Input::Refresh);
+    let commands = driver.fetched(response(name, r#""ttl":"abc""#));
+    text += &format!("{commands:?} {}", driver.printed());
+    let commands = driver.input(Input::Close { revoke: true });
+    text += &format!("{commands:?} {}", driver.printed());
+    assert!(!text.contains(SECRET), "{text}");
+    assert!(!text.contains("alice"), "{text}");
+    assert!(text.contains("18145217…"), "the redacted name is shown");
+}
+
+#[test]
+fn a_session_can_be_moved_between_threads_of_a_test() {
+    fn is_send<T: Send>() {}
+    is_send::<Session>();
+}

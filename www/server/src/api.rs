@@ -107,9 +107,12 @@ fn check_origin(headers: &HeaderMap) -> Result<(), ApiError> {
         .get(HOST)
         .and_then(|host| host.to_str().ok())
         .unwrap_or_default();
-    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
-    if !matches!(name, "127.0.0.1" | "localhost" | "[::1]" | "[:") && !name.ends_with(".localhost")
-    {
+    // An IPv6 address in brackets holds colons of its own.
+    let end = host
+        .find(']')
+        .map_or_else(|| host.find(':'), |bracket| Some(bracket + 1));
+    let name = end.and_then(|end| host.get(..end)).unwrap_or(host);
+    if !matches!(name, "127.0.0.1" | "localhost" | "[::1]") && !name.ends_with(".localhost") {
         return Err(ApiError::new(
             StatusCode::FORBIDDEN,
             "foreign-host",
@@ -250,6 +253,8 @@ mod tests {
             ("localhost:8080", Some("http://localhost:8080")),
             ("localhost", Some("https://localhost")),
             ("[::1]:8080", Some("http://[::1]:8080")),
+            ("[::1]", None),
+            ("app.localhost:8080", None),
         ] {
             assert_eq!(
                 check_origin(&headers(host, origin)),

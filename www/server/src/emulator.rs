@@ -2,13 +2,14 @@
 //! embedded TURN server honours. It listens on a loopback port of its own, so that the client talks to it as it would to
 //! Cloudflare. The texts of its errors are its own; Cloudflare documents only the statuses.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use axum::extract::{Path, Request, State};
-use axum::http::header::{AUTHORIZATION, CONTENT_TYPE};
+use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
@@ -16,6 +17,7 @@ use axum::{Json, Router};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
+use crate::api_error::ApiError;
 use crate::body;
 use crate::credential::{Credential, CredentialStore};
 use crate::hex;
@@ -116,7 +118,7 @@ impl Emulator {
             .with_state(Arc::new(self))
     }
 
-    fn authorize(&self, key_id: &str, headers: &HeaderMap) -> Result<(), Response> {
+    fn authorize(&self, key_id: &str, headers: &HeaderMap) -> Result<(), Problem> {
         let keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
         let token = keys
             .get(key_id)
@@ -131,12 +133,12 @@ impl Emulator {
         }
     }
 
-    async fn mint(&self, key_id: &str, request: Request) -> Result<Credential, Response> {
+    async fn mint(&self, key_id: &str, request: Request) -> Result<Credential, Problem> {
         self.authorize(key_id, request.headers())?;
         let (head, body) = request.into_parts();
         let bytes = body::read(&head.headers, body)
             .await
-            .map_err(IntoResponse::into_response)?;
+            .map_err(Problem::from)?;
         let order: Value = serde_json::from_slice(&bytes)
             .map_err(|_| problem(StatusCode::BAD_REQUEST, "the body is not JSON"))?;
         let ttl = order
@@ -172,7 +174,7 @@ async fn generate_ice_servers(
     State(emulator): State<Arc<Emulator>>,
     Path(key_id): Path<String>,
     request: Request,
-) -> Result<Response, Response> {
+) -> Result<Response, Problem> {
     let credential = emulator.mint(&key_id, request).await?;
     let body = json!({ "iceServers": [
         { "urls": [format!("stun:{}", emulator.turn)] },
@@ -186,7 +188,7 @@ async fn generate(
     State(emulator): State<Arc<Emulator>>,
     Path(key_id): Path<String>,
     request: Request,
-) -> Result<Response, Response> {
+) -> Result<Response, Problem> {
     let credential = emulator.mint(&key_id, request).await?;
     let [udp, tcp] = emulator.turn_urls();
     let body = json!({ "iceServers": {
@@ -201,7 +203,7 @@ async fn revoke(
     State(emulator): State<Arc<Emulator>>,
     Path((key_id, username)): Path<(String, String)>,
     headers: HeaderMap,
-) -> Result<Response, Response> {
+) -> Result<Response, Problem> {
     emulator.authorize(&key_id, &headers)?;
     if emulator.store.revoke(&username) {
         Ok(StatusCode::NO_CONTENT.into_response())
@@ -214,7 +216,7 @@ async fn create_key(
     State(emulator): State<Arc<Emulator>>,
     Path(_account): Path<String>,
     request: Request,
-) -> Result<Response, Response> {
+) -> Result<Response, Problem> {
     let allowed = match (&emulator.account_token, bearer(request.headers())) {
         (Some(token), Some(sent)) => same(sent, token),
         _ => false,
@@ -228,7 +230,7 @@ async fn create_key(
     let (head, body) = request.into_parts();
     let bytes = body::read(&head.headers, body)
         .await
-        .map_err(IntoResponse::into_response)?;
+        .map_err(Problem::from)?;
     let order: Value = serde_json::from_slice(&bytes).unwrap_or_default();
     let Some(name) = order.get("name").and_then(Value::as_str) else {
         return Err(problem(StatusCode::BAD_REQUEST, "name must be a string"));
@@ -260,13 +262,35 @@ fn same(sent: &str, token: &Secret) -> bool {
     hmac::verify(&key, sent.as_bytes(), tag.as_ref()).is_ok()
 }
 
-fn problem(status: StatusCode, message: &str) -> Response {
-    let body =
-        json!({ "success": false, "errors": [{ "code": status.as_u16(), "message": message }] });
-    (
+/// An error in the envelope of Cloudflare's other APIs.
+struct Problem {
+    status: StatusCode,
+    message: Cow<'static, str>,
+}
+
+fn problem(status: StatusCode, message: &'static str) -> Problem {
+    Problem {
         status,
-        [(CONTENT_TYPE, "application/json")],
-        body.to_string(),
-    )
-        .into_response()
+        message: message.into(),
+    }
+}
+
+impl From<ApiError> for Problem {
+    fn from(error: ApiError) -> Self {
+        Self {
+            status: error.status,
+            message: error.message,
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let error = json!({ "code": self.status.as_u16(), "message": self.message });
+        (
+            self.status,
+            Json(json!({ "success": false, "errors": [error] })),
+        )
+            .into_response()
+    }
 }

@@ -7,7 +7,7 @@
 mod gate;
 mod live;
 mod relay;
-mod stream;
+pub mod stream;
 mod udp;
 
 use std::collections::HashMap;

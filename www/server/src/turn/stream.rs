@@ -1,7 +1,10 @@
-//! One TCP stream from a client, shown to the `turn` crate as a `Conn` that carries whole messages (RFC 8656 section 3.1 and
-//! 12.5: STUN messages and ChannelData follow each other without further framing, ChannelData padded to four bytes).
+//! One TCP stream between a client and the server, shown to the `turn` crate as a `Conn` that carries whole messages
+//! (RFC 8656 sections 3.1 and 12.5: STUN messages and ChannelData follow each other without further framing, ChannelData
+//! padded to four bytes).
 //!
-//! Writing never waits for the client: a relay is a datagram service, so what a slow reader has no room for is dropped,
+//! Either end can use it: the server, and a client in a test.
+//!
+//! Writing never waits for the reader: a relay is a datagram service, so what a slow reader has no room for is dropped,
 //! and the relay of everybody else goes on.
 
 use std::io;
@@ -21,8 +24,8 @@ use super::udp::unsupported;
 const QUEUE: usize = 512;
 
 pub struct Stream {
-    client: SocketAddr,
-    server: SocketAddr,
+    peer: SocketAddr,
+    local: SocketAddr,
     reader: Mutex<BufReader<OwnedReadHalf>>,
     outgoing: mpsc::Sender<Vec<u8>>,
     ended: SyncMutex<Option<oneshot::Sender<()>>>,
@@ -32,8 +35,8 @@ impl Stream {
     /// The receiver fires when nothing more can be read from the stream.
     pub fn new(
         stream: TcpStream,
-        client: SocketAddr,
-        server: SocketAddr,
+        peer: SocketAddr,
+        local: SocketAddr,
     ) -> (Self, oneshot::Receiver<()>) {
         // Small messages matter more than full segments; without it they only arrive later.
         let _ = stream.set_nodelay(true);
@@ -42,8 +45,8 @@ impl Stream {
         tokio::spawn(write_all(write, queue));
         let (tell, ended) = oneshot::channel();
         let stream = Self {
-            client,
-            server,
+            peer,
+            local,
             reader: Mutex::new(BufReader::new(read)),
             outgoing,
             ended: SyncMutex::new(Some(tell)),
@@ -121,7 +124,7 @@ impl Conn for Stream {
     /// An error ends the crate's read loop, which then closes the allocation made over this stream.
     async fn recv_from(&self, buffer: &mut [u8]) -> Result<(usize, SocketAddr), Error> {
         match read_message(&mut *self.reader.lock().await, buffer).await {
-            Ok(length) => Ok((length, self.client)),
+            Ok(length) => Ok((length, self.peer)),
             Err(error) => {
                 self.end();
                 Err(error.into())
@@ -143,11 +146,11 @@ impl Conn for Stream {
     }
 
     fn local_addr(&self) -> Result<SocketAddr, Error> {
-        Ok(self.server)
+        Ok(self.local)
     }
 
     fn remote_addr(&self) -> Option<SocketAddr> {
-        Some(self.client)
+        Some(self.peer)
     }
 
     /// The crate calls this with every allocation that ends; the client may allocate again on the same stream.

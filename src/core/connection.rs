@@ -152,6 +152,8 @@ struct Generation {
     negotiated: Option<Instant>,
     /// A pair of it is selected and connected.
     done: bool,
+    /// ICE failed after it was negotiated. A failure from before lasts until the first new candidates are tried.
+    failed: bool,
     /// The pairs selected when it began.
     old_pairs: Vec<String>,
 }
@@ -269,6 +271,10 @@ impl Connection {
                 }
                 Ice::Disconnected | Ice::Failed => {
                     self.interrupted.get_or_insert(now);
+                    let failed = self.facts.ice == Ice::Failed;
+                    if let Some(generation) = self.generation.as_mut().filter(|_| failed) {
+                        generation.failed = generation.negotiated.is_some();
+                    }
                 }
                 Ice::New | Ice::Checking => {}
             }
@@ -329,6 +335,7 @@ impl Connection {
             restart,
             negotiated: None,
             done: false,
+            failed: false,
             old_pairs: self.pairs.iter().map(|pair| pair.id.clone()).collect(),
         };
         let last = self.generation.replace(next);
@@ -405,7 +412,7 @@ impl Connection {
             return Some(generation.began + GATHERING_MS);
         }
         let over = generation.negotiated? + CONNECTING_MS;
-        let connecting = !generation.done && self.facts.ice != Ice::Failed && now < over;
+        let connecting = !generation.done && !generation.failed && now < over;
         (generation.restart && connecting).then_some(over)
     }
 

@@ -1,0 +1,1102 @@
+//! The restart engine: one connection by itself, and two ends of a call with signalling and ICE generations.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
+
+use turn_wasm::core::connection::{
+    Act, Cause, Connection, Facts, Ice, Initiator, Pair, Policy, Signaling, Stamp,
+};
+
+const SECOND: u64 = 1_000;
+const MINUTE: u64 = 60 * SECOND;
+
+/// How long the model's browser takes to answer a question about its statistics.
+const STATISTICS_MS: u64 = 3;
+/// From a negotiated generation to its selected pair.
+const CONNECT_MS: u64 = 120;
+const GATHER_MS: u64 = 60;
+
+#[derive(Clone, Debug)]
+enum Happening {
+    /// The app's `negotiationneeded` handler runs.
+    Negotiate,
+    /// An offer arrives; `restart` tells whether it has new ICE credentials.
+    Offer {
+        restart: bool,
+    },
+    Answer,
+    Gathered(String),
+    Selected(String),
+    Statistics,
+}
+
+/// One end of a call: the engine, and a browser in which it runs.
+struct End {
+    engine: Connection,
+    facts: Facts,
+    /// The generation in force, to which a rollback returns.
+    current: String,
+    generations: u32,
+    /// `restartIce()` was called, and no generation followed yet.
+    armed: bool,
+    pair: Pair,
+    wake: Option<u64>,
+    version: u64,
+    // ---- what the tests set
+    fetching: bool,
+    /// Runs this package.
+    engaged: bool,
+    /// The app listens to `negotiationneeded`.
+    negotiates: bool,
+    gathering_completes: bool,
+    /// The statistics name the pair's username fragment, as Chromium's do and Firefox's do not.
+    tells_ufrag: bool,
+    inspections: Vec<u64>,
+}
+
+/// A call of two ends with perfect negotiation; the second one is polite. A moment is in milliseconds.
+struct Call {
+    now: u64,
+    ends: [End; 2],
+    due: Vec<(u64, usize, Happening)>,
+    /// How long signalling takes one way.
+    delay: u64,
+    /// Whether a new generation connects.
+    connects: bool,
+    log: Vec<(u64, usize, Act)>,
+    /// When the restart in progress began, if there is one.
+    restarting: Option<u64>,
+    /// How many ends still run on the old generation.
+    waiting: [bool; 2],
+    /// When the last restart was over at both ends.
+    over: u64,
+    /// Restarts that began while another was in progress or had just been.
+    overlaps: Vec<u64>,
+}
+
+fn stamp(version: u64, expires: u64) -> Stamp {
+    Stamp { version, expires }
+}
+
+fn end(policy: Policy, first: Option<bool>, name: &str) -> End {
+    let current = format!("{name}0");
+    let facts = Facts {
+        signaling: Signaling::Stable,
+        ice: Ice::Connected,
+        ufrag: Some(current.clone()),
+        first,
+        ..Facts::NEW
+    };
+    End {
+        engine: Connection::new(policy, stamp(1, 100 * MINUTE)),
+        facts,
+        pair: Pair {
+            id: format!("pair-{current}"),
+            relayed: true,
+            ufrag: Some(current.clone()),
+        },
+        current,
+        generations: 0,
+        armed: false,
+        wake: None,
+        version: 1,
+        fetching: false,
+        engaged: true,
+        negotiates: true,
+        gathering_completes: true,
+        tells_ufrag: true,
+        inspections: Vec::new(),
+    }
+}
+
+impl Call {
+    /// A connected, relayed call a minute after it began.
+    fn new(policy: Policy) -> Self {
+        let mut call = Self {
+            now: 0,
+            ends: [end(policy, Some(true), "a"), end(policy, Some(false), "b")],
+            due: Vec::new(),
+            delay: 20,
+            connects: true,
+            log: Vec::new(),
+            restarting: None,
+            waiting: [false; 2],
+            over: 0,
+            overlaps: Vec::new(),
+        };
+        call.observe(0);
+        call.observe(1);
+        call.run(MINUTE);
+        call.log.clear();
+        call
+    }
+
+    /// A call whose first end alone runs this package.
+    fn one_sided(policy: Policy) -> Self {
+        let mut call = Self::new(policy);
+        call.ends[1].engaged = false;
+        call
+    }
+
+    // ---- the engine ----------------------------------------------------------------------------------------------
+
+    fn observe(&mut self, who: usize) {
+        let end = &mut self.ends[who];
+        let mut acts = Vec::new();
+        if end.engaged {
+            end.engine.observe(end.facts.clone(), self.now, &mut acts);
+        }
+        self.act(who, acts);
+        self.drive(who);
+    }
+
+    fn drive(&mut self, who: usize) {
+        let end = &mut self.ends[who];
+        if !end.engaged {
+            return;
+        }
+        let mut acts = Vec::new();
+        let next = end.engine.drive(end.fetching, self.now, &mut acts);
+        end.wake = next.map(|next| next.min(self.now + 30 * SECOND).max(self.now + 1));
+        self.act(who, acts);
+    }
+
+    fn act(&mut self, who: usize, acts: Vec<Act>) {
+        for act in acts {
+            match act {
+                Act::Inspect => {
+                    self.ends[who].inspections.push(self.now);
+                    self.after(STATISTICS_MS, who, Happening::Statistics);
+                }
+                Act::Restart => {
+                    self.log.push((self.now, who, act));
+                    if self.restarting.is_some() || self.now < self.over + SECOND {
+                        self.overlaps.push(self.now);
+                    }
+                    self.restart_ice(who);
+                }
+                told => self.log.push((self.now, who, told)),
+            }
+        }
+    }
+
+    // ---- the browsers --------------------------------------------------------------------------------------------
+
+    fn after(&mut self, ms: u64, who: usize, happening: Happening) {
+        self.due.push((self.now + ms, who, happening));
+    }
+
+    fn restart_ice(&mut self, who: usize) {
+        self.ends[who].armed = true;
+        if self.ends[who].negotiates {
+            self.after(1, who, Happening::Negotiate);
+        }
+    }
+
+    fn new_generation(&mut self, who: usize) -> String {
+        let end = &mut self.ends[who];
+        end.generations += 1;
+        end.armed = false;
+        end.facts.gathering = true;
+        let ufrag = format!("{}{}", ["a", "b"][who], end.generations);
+        end.facts.ufrag = Some(ufrag.clone());
+        if end.gathering_completes {
+            self.after(GATHER_MS, who, Happening::Gathered(ufrag.clone()));
+        }
+        if self.restarting.is_none() {
+            self.restarting = Some(self.now);
+        }
+        self.waiting[who] = true;
+        ufrag
+    }
+
+    /// The end's own offer: a restart if one is armed, else a plain renegotiation.
+    fn offer(&mut self, who: usize) {
+        let restart = self.ends[who].armed;
+        if restart {
+            self.new_generation(who);
+        }
+        self.ends[who].facts.signaling = Signaling::HaveLocalOffer;
+        self.observe(who);
+        self.after(self.delay, 1 - who, Happening::Offer { restart });
+    }
+
+    fn happen(&mut self, who: usize, happening: Happening) {
+        match happening {
+            Happening::Negotiate => {
+                if self.ends[who].armed && self.ends[who].facts.signaling == Signaling::Stable {
+                    self.offer(who);
+                }
+            }
+            Happening::Offer { restart } => {
+                if self.ends[who].facts.signaling == Signaling::HaveLocalOffer {
+                    if who == 0 {
+                        return;
+                    }
+                    // Rollback: a restart that was on offer is armed again.
+                    let end = &mut self.ends[who];
+                    end.armed |= end.facts.ufrag.as_ref() != Some(&end.current);
+                    end.facts.ufrag = Some(end.current.clone());
+                    end.facts.gathering = false;
+                }
+                self.ends[who].facts.signaling = Signaling::HaveRemoteOffer;
+                self.observe(who);
+                if restart {
+                    let ufrag = self.new_generation(who);
+                    self.ends[who].current = ufrag;
+                }
+                self.ends[who].facts.signaling = Signaling::Stable;
+                self.observe(who);
+                self.connect(who, restart);
+                self.after(self.delay, 1 - who, Happening::Answer);
+            }
+            Happening::Answer => {
+                let end = &mut self.ends[who];
+                let ufrag = end.facts.ufrag.clone().unwrap();
+                let restart = ufrag != end.current;
+                end.current = ufrag;
+                end.facts.signaling = Signaling::Stable;
+                self.observe(who);
+                self.connect(who, restart);
+            }
+            Happening::Gathered(ufrag) => {
+                if self.ends[who].facts.ufrag.as_ref() == Some(&ufrag) {
+                    self.ends[who].facts.gathering = false;
+                    self.observe(who);
+                }
+            }
+            Happening::Selected(ufrag) => {
+                let end = &mut self.ends[who];
+                if end.current != ufrag {
+                    return;
+                }
+                end.pair.id = format!("pair-{ufrag}");
+                end.pair.ufrag = Some(ufrag).filter(|_| end.tells_ufrag);
+                end.facts.ice = Ice::Connected;
+                self.waiting[who] = false;
+                if self.waiting == [false; 2] {
+                    self.restarting = None;
+                    self.over = self.now;
+                }
+                self.observe(who);
+            }
+            Happening::Statistics => {
+                let end = &mut self.ends[who];
+                let broken = matches!(end.facts.ice, Ice::Failed | Ice::New | Ice::Checking);
+                let pairs = if broken {
+                    Vec::new()
+                } else {
+                    vec![end.pair.clone()]
+                };
+                let mut acts = Vec::new();
+                end.engine.inspected(pairs, self.now, &mut acts);
+                self.act(who, acts);
+                self.drive(who);
+            }
+        }
+    }
+
+    fn connect(&mut self, who: usize, restart: bool) {
+        let ufrag = self.ends[who].current.clone();
+        if restart && self.connects {
+            self.after(CONNECT_MS, who, Happening::Selected(ufrag));
+        }
+        if self.ends[who].armed && self.ends[who].negotiates {
+            self.after(1, who, Happening::Negotiate);
+        }
+    }
+
+    // ---- what the tests do ---------------------------------------------------------------------------------------
+
+    /// Lets time pass, and tells what was asked for and told meanwhile.
+    fn run(&mut self, ms: u64) -> Vec<(u64, usize, Act)> {
+        let (from, until) = (self.log.len(), self.now + ms);
+        loop {
+            let happening = self.due.iter().map(|(at, ..)| *at).min();
+            let wake = self.ends.iter().filter_map(|end| end.wake).min();
+            let Some(next) = [happening, wake].into_iter().flatten().min() else {
+                break;
+            };
+            if next > until {
+                break;
+            }
+            self.now = next;
+            if happening == Some(next) {
+                let place = self.due.iter().position(|(at, ..)| *at == next).unwrap();
+                let (_, who, happening) = self.due.remove(place);
+                self.happen(who, happening);
+            } else {
+                let who = usize::from(self.ends[0].wake != Some(next));
+                self.ends[who].wake = None;
+                self.drive(who);
+            }
+        }
+        self.now = until;
+        self.log[from..].to_vec()
+    }
+
+    /// New servers are put in force at one end. `margin`: milliseconds until the old ones expire.
+    fn apply(&mut self, who: usize, margin: u64) {
+        let now = self.now;
+        let end = &mut self.ends[who];
+        end.engine.restamp(stamp(end.version, now + margin));
+        end.version += 1;
+        end.engine
+            .applied(stamp(end.version, now + 100 * MINUTE), now);
+        self.drive(who);
+    }
+
+    fn app_restarts(&mut self, who: usize) {
+        self.restart_ice(who);
+    }
+
+    fn set_ice(&mut self, who: usize, ice: Ice) {
+        self.ends[who].facts.ice = ice;
+        self.observe(who);
+    }
+
+    fn restarts(&self) -> Vec<(u64, usize)> {
+        self.log
+            .iter()
+            .filter(|(_, _, act)| *act == Act::Restart)
+            .map(|(at, who, _)| (*at, *who))
+            .collect()
+    }
+
+    fn told(&self, act: &Act) -> usize {
+        self.log.iter().filter(|(_, _, told)| told == act).count()
+    }
+
+    fn is_on_generation(&self, who: usize, generation: u32) -> bool {
+        self.ends[who].pair.id == format!("pair-{}{generation}", ["a", "b"][who])
+    }
+}
+
+fn restarting(initiator: Initiator, cause: Cause) -> Act {
+    Act::Restarting { initiator, cause }
+}
+
+// ---- when a refresh leads to a restart -----------------------------------------------------------------------------
+
+#[test]
+fn a_relayed_connection_restarts_when_new_servers_are_in_force() {
+    let mut call = Call::one_sided(Policy::Relayed);
+    let began = call.now;
+    call.apply(0, 10 * MINUTE);
+    let asked = began + STATISTICS_MS;
+    let connected = asked + 1 + 2 * call.delay + CONNECT_MS;
+    let seen = call.run(MINUTE);
+    let (last, done) = seen.split_last().unwrap();
+    assert_eq!(
+        done,
+        [
+            (asked, 0, restarting(Initiator::Local, Cause::Refresh)),
+            (asked, 0, Act::Restart),
+        ]
+    );
+    // Seen at the next look at the statistics; the duration counts from restartIce() on.
+    let (
+        at,
+        0,
+        Act::Restarted {
+            initiator: Initiator::Local,
+            duration,
+        },
+    ) = last
+    else {
+        panic!("{last:?}");
+    };
+    assert_eq!(*at, asked + duration);
+    assert!((connected..=connected + 120).contains(at), "{at}");
+    assert!(call.is_on_generation(0, 1) && call.is_on_generation(1, 1));
+}
+
+#[test]
+fn a_connection_that_is_not_relayed_is_not_restarted() {
+    let mut call = Call::one_sided(Policy::Relayed);
+    call.ends[0].pair.relayed = false;
+    call.ends[0].inspections.clear();
+    call.apply(0, 10 * MINUTE);
+    assert_eq!(call.run(10 * MINUTE), []);
+    let looks = call.ends[0].inspections.len();
+    assert!((10..=22).contains(&looks), "{looks} looks in ten minutes");
+}
+
+#[test]
+fn a_connection_that_falls_back_to_a_relay_later_restarts_then() {
+    let mut call = Call::one_sided(Policy::Relayed);
+    call.ends[0].pair.relayed = false;
+    call.apply(0, 10 * MINUTE);
+    call.run(2 * MINUTE);
+    call.ends[0].pair.relayed = true;
+    let (fell, seen) = (call.now, call.run(MINUTE));
+    assert_eq!(seen[1].2, Act::Restart);
+    assert!(seen[1].0 <= fell + 31 * SECOND);
+}
+
+#[test]
+fn always_restarts_unrelayed_connections_and_never_restarts_none() {
+    let mut call = Call::one_sided(Policy::Always);
+    call.ends[0].pair.relayed = false;
+    let began = call.now;
+    call.apply(0, 10 * MINUTE);
+    call.run(MINUTE);
+    assert_eq!(call.restarts(), [(began, 0)]);
+
+    let mut call = Call::one_sided(Policy::Never);
+    call.apply(0, 10 * MINUTE);
+    call.set_ice(0, Ice::Failed);
+    assert_eq!(call.run(10 * MINUTE), []);
+}
+
+#[test]
+fn a_connection_that_is_not_yet_connected_restarts_once_it_is() {
+    let mut call = Call::one_sided(Policy::Relayed);
+    call.ends[0] = end(Policy::Relayed, Some(true), "a");
+    call.ends[0].facts.ice = Ice::Checking;
+    call.observe(0);
+    call.apply(0, 10 * MINUTE);
+    assert_eq!(call.run(MINUTE), []);
+    call.set_ice(0, Ice::Connected);
+    let connected = call.now;
+    call.run(MINUTE);
+    assert_eq!(call.restarts(), [(connected + STATISTICS_MS, 0)]);
+}
+
+#[test]
+fn a_connection_without_a_generation_needs_no_restart() {
+    let mut engine = Connection::new(Policy::Always, stamp(1, MINUTE));
+    let mut acts = Vec::new();
+    engine.observe(Facts::NEW, 0, &mut acts);
+    engine.applied(stamp(2, 2 * MINUTE), 10);
+    assert_eq!(engine.drive(false, 10, &mut acts), None);
+    let offered = Facts {
+        signaling: Signaling::HaveLocalOffer,
+        ufrag: Some("a0".into()),
+        ..Facts::NEW
+    };
+    engine.observe(offered, 20, &mut acts);
+    assert_eq!(engine.gathered_version(), 2);
+    engine.drive(false, 20, &mut acts);
+    assert_eq!(acts, []);
+}
+
+#[test]
+fn nothing_begins_while_an_offer_waits_for_its_answer() {
+    let mut call = Call::one_sided(Policy::Relayed);
+    call.delay = 20 * SECOND;
+    call.offer(0);
+    call.apply(0, 10 * MINUTE);
+    assert_eq!(call.run(39 * SECOND), []);
+    call.run(MINUTE);
+    assert_eq!(call.restarts().len(), 1);
+    assert_eq!(call.overlaps, []);
+}
+
+#[test]
+fn a_closed_connection_is_left_alone() {
+    let mut call = Call::one_sided(Policy::Always);
+    call.ends[0].facts.signaling = Signaling::Closed;
+    call.observe(0);
+    call.apply(0, 10 * MINUTE);
+    assert_eq!(call.run(10 * MINUTE), []);
+}
+
+#[test]
+fn a_connection_with_foreign_credentials_restarts_once_ours_are_in_force() {
+    let mut engine = Connection::new(Policy::Relayed, stamp(0, 1_000));
+    let mut acts = Vec::new();
+    let connected = end(Policy::Relayed, Some(true), "a").facts;
+    engine.observe(connected, 1_000, &mut acts);
+    engine.applied(stamp(1, 600_000), 1_000);
+    engine.drive(false, 1_000, &mut acts);
+    assert_eq!(acts, [Act::Inspect]);
+    let pair = end(Policy::Relayed, Some(true), "a").pair;
+    engine.inspected(vec![pair], 1_003, &mut acts);
+    engine.drive(false, 1_003, &mut acts);
+    assert_eq!(acts.last(), Some(&Act::Restart));
+}
+
+#[test]
+fn a_restart_is_over_only_when_each_transport_runs_on_it() {
+    let mut call = Call::one_sided(Policy::Always);
+    call.ends[0].negotiates = false;
+    call.connects = false;
+    call.apply(0, 10 * MINUTE);
+    call.offer(0);
+    call.run(SECOND);
+    let (now, engine) = (call.now, &mut call.ends[0].engine);
+    let pair = |id: &str, ufrag: Option<&str>| Pair {
+        id: id.into(),
+        relayed: true,
+        ufrag: ufrag.map(Into::into),
+    };
+    let mut acts = Vec::new();
+    engine.inspected(
+        vec![pair("x", Some("a1")), pair("y", Some("a0"))],
+        now,
+        &mut acts,
+    );
+    engine.inspected(Vec::new(), now, &mut acts);
+    assert_eq!(acts, []);
+    engine.inspected(
+        vec![pair("x", Some("a1")), pair("y", Some("a1"))],
+        now,
+        &mut acts,
+    );
+    assert_eq!(acts.len(), 1);
+}
+
+#[test]
+fn where_statistics_name_no_username_fragment_another_pair_ends_the_restart() {
+    let mut call = Call::one_sided(Policy::Relayed);
+    for end in &mut call.ends {
+        end.tells_ufrag = false;
+        end.pair.ufrag = None;
+    }
+    call.apply(0, 10 * MINUTE);
+    let began = call.now;
+    let seen = call.run(MINUTE);
+    assert!(matches!(seen.last(), Some((_, 0, Act::Restarted { .. }))));
+    assert!(seen.last().unwrap().0 >= began + 2 * call.delay + CONNECT_MS);
+}
+
+// ---- two ends ------------------------------------------------------------------------------------------------------
+
+#[test]
+fn the_other_ends_restart_after_our_servers_were_applied_makes_ours_unnecessary() {
+    let mut call = Call::new(Policy::Relayed);
+    call.apply(1, 10 * MINUTE);
+    call.run(SECOND);
+    call.apply(0, 10 * MINUTE);
+    let seen = call.run(20 * MINUTE);
+    assert_eq!(call.restarts().len(), 1, "{seen:?}");
+    assert_eq!(call.restarts()[0].1, 0);
+    assert!(seen.iter().any(|(_, who, act)| *who == 1
+        && matches!(
+            act,
+            Act::Restarting {
+                initiator: Initiator::Remote,
+                cause: Cause::Other
+            }
+        )));
+    assert!(seen.iter().any(|(_, who, act)| *who == 1
+        && matches!(
+            act,
+            Act::Restarted {
+                initiator: Initiator::Remote,
+                ..
+            }
+        )));
+}
+
+#[test]
+fn the_other_ends_restart_before_our_servers_were_applied_does_not_count() {
+    let mut call = Call::new(Policy::Relayed);
+    call.apply(0, 10 * MINUTE);
+    call.run(10 * SECOND);
+    let applied = call.now;
+    call.apply(1, 10 * MINUTE);
+    call.run(20 * MINUTE);
+    let restarts = call.restarts();
+    assert_eq!(restarts.len(), 2);
+    assert_eq!(
+        restarts[1],
+        (applied + 5 * MINUTE, 1),
+        "at half of the margin"
+    );
+    assert_eq!(call.overlaps, []);
+}
+
+#[test]
+fn the_second_end_steps_in_at_half_of_the_remaining_margin() {
+    for (margin, wait) in [
+        (60 * MINUTE, 30 * MINUTE),
+        (10 * SECOND, 5 * SECOND),
+        (4 * SECOND, 2 * SECOND),
+        // Never so soon that it would meet the first end's.
+        (SECOND, SECOND),
+    ] {
+        let mut call = Call::new(Policy::Relayed);
+        call.ends[0].engaged = false;
+        let applied = call.now;
+        call.apply(1, margin);
+        call.run(40 * MINUTE);
+        assert_eq!(call.restarts(), [(applied + wait, 1)], "margin {margin}");
+    }
+}
+
+#[test]
+fn an_end_that_does_not_know_who_goes_first_goes_at_once() {
+    let mut call = Call::new(Policy::Always);
+    call.ends[0].engaged = false;
+    call.ends[1].facts.first = None;
+    call.observe(1);
+    let applied = call.now;
+    call.apply(1, 10 * MINUTE);
+    assert_eq!(call.restarts(), [(applied, 1)]);
+}
+
+#[test]
+fn the_apps_own_restart_counts() {
+    let mut call = Call::new(Policy::Relayed);
+    call.apply(1, 10 * MINUTE);
+    call.run(SECOND);
+    call.app_restarts(1);
+    let seen = call.run(20 * MINUTE);
+    assert_eq!(call.restarts(), []);
+    let told: Vec<&Act> = seen
+        .iter()
+        .filter(|(_, who, _)| *who == 1)
+        .map(|(.., act)| act)
+        .collect();
+    assert_eq!(told[0], &restarting(Initiator::Local, Cause::Other));
+    assert!(matches!(
+        told[1],
+        Act::Restarted {
+            initiator: Initiator::Local,
+            ..
+        }
+    ));
+    assert_eq!(told.len(), 2);
+}
+
+#[test]
+fn an_offer_that_is_rolled_back_for_the_other_ends_restart_is_not_made_again() {
+    let mut call = Call::new(Policy::Always);
+    call.delay = 200;
+    call.apply(1, 10 * MINUTE);
+    call.apply(0, 10 * MINUTE);
+    // The polite end's app restarts at the very same moment.
+    call.app_restarts(1);
+    call.run(20 * MINUTE);
+    assert_eq!(call.restarts().len(), 1);
+    assert!(call.is_on_generation(0, 1) && call.is_on_generation(1, 2));
+}
+
+#[test]
+fn a_restart_that_is_rolled_back_for_a_plain_renegotiation_still_comes() {
+    let mut call = Call::new(Policy::Always);
+    call.ends[0].engaged = false;
+    call.ends[1].facts.first = Some(true);
+    call.observe(1);
+    call.delay = 200;
+    call.apply(1, 10 * MINUTE);
+    call.run(5);
+    // The other end adds a track: its offer is no restart.
+    call.offer(0);
+    call.run(MINUTE);
+    assert!(call.is_on_generation(1, call.ends[1].generations));
+    assert_eq!(call.ends[1].engine.gathered_version(), 2);
+    assert_eq!(call.ends[1].facts.signaling, Signaling::Stable);
+    let settled = call.log.len();
+    call.run(20 * MINUTE);
+    assert_eq!(call.log.len(), settled, "no end to it: {:?}", call.log);
+}
+
+#[test]
+fn two_ends_never_restart_at_once_however_their_refreshes_fall() {
+    for delay in [1, 20, 100, 500] {
+        for offset in (0..3_000).step_by(50) {
+            for earlier in [0, 1] {
+                let mut call = Call::new(Policy::Relayed);
+                call.delay = delay;
+                call.apply(earlier, MINUTE);
+                call.run(offset);
+                call.apply(1 - earlier, MINUTE);
+                call.run(10 * MINUTE);
+                let restarts = call.restarts();
+                assert_eq!(
+                    call.overlaps,
+                    [],
+                    "delay {delay}, offset {offset}: {restarts:?}"
+                );
+                assert!((1..=2).contains(&restarts.len()), "{restarts:?}");
+                for end in &call.ends {
+                    assert_eq!(end.engine.gathered_version(), 2);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn nothing_begins_at_any_moment_of_a_restart_of_the_other_ends_app() {
+    for offset in (0..2_000).step_by(20) {
+        let mut call = Call::new(Policy::Relayed);
+        call.ends[0].engaged = false;
+        call.ends[1].facts.first = Some(true);
+        call.observe(1);
+        call.app_restarts(0);
+        // Before its offer is here nobody can know.
+        call.run(call.delay + 1 + offset);
+        call.apply(1, MINUTE);
+        call.run(MINUTE);
+        assert_eq!(call.overlaps, [], "offset {offset}: {:?}", call.log);
+        assert_eq!(call.ends[1].engine.gathered_version(), 2);
+    }
+}
+
+#[test]
+fn two_ends_that_lose_their_path_do_not_repair_it_at_once() {
+    for offset in (0..2_300).step_by(50) {
+        for earlier in [0, 1] {
+            for fetching in [[false, false], [true, false], [true, true]] {
+                let mut call = Call::new(Policy::Relayed);
+                call.delay = 200;
+                call.ends[0].fetching = fetching[0];
+                call.ends[1].fetching = fetching[1];
+                call.set_ice(earlier, Ice::Disconnected);
+                call.run(offset);
+                call.set_ice(1 - earlier, Ice::Disconnected);
+                call.run(MINUTE);
+                // The first end waits at most 3.5 s, the second at least 5 s.
+                if earlier == 0 || offset <= 1_000 {
+                    assert_eq!(call.overlaps, [], "offset {offset}: {:?}", call.log);
+                    assert_eq!(call.restarts().len(), 1, "{:?}", call.restarts());
+                }
+            }
+        }
+    }
+}
+
+// ---- one restart at a time -----------------------------------------------------------------------------------------
+
+#[test]
+fn a_restart_is_followed_by_a_second_of_rest() {
+    let mut call = Call::one_sided(Policy::Always);
+    call.apply(0, 10 * MINUTE);
+    let seen = call.run(2 * SECOND);
+    let done = seen.last().unwrap().0;
+    let mut call = Call::one_sided(Policy::Always);
+    call.apply(0, 10 * MINUTE);
+    call.run(done - call.now + 1);
+    call.apply(0, 10 * MINUTE);
+    call.run(MINUTE);
+    assert_eq!(call.restarts()[1], (done + SECOND, 0));
+}
+
+#[test]
+fn servers_applied_at_any_moment_of_our_own_restart_lead_to_one_more() {
+    for offset in (0..2_000).step_by(20) {
+        let mut call = Call::one_sided(Policy::Relayed);
+        call.apply(0, 10 * MINUTE);
+        call.run(offset);
+        call.apply(0, 10 * MINUTE);
+        call.run(MINUTE);
+        assert_eq!(call.overlaps, [], "offset {offset}");
+        assert_eq!(call.ends[0].engine.gathered_version(), 3);
+        let restarts = call.restarts().len();
+        assert!((1..=2).contains(&restarts), "offset {offset}: {restarts}");
+    }
+}
+
+#[test]
+fn a_gathering_that_never_completes_blocks_for_five_seconds_only() {
+    let mut call = Call::one_sided(Policy::Relayed);
+    call.ends[0].gathering_completes = false;
+    call.apply(0, 10 * MINUTE);
+    call.run(SECOND);
+    let first = call.restarts()[0].0;
+    call.apply(0, 10 * MINUTE);
+    call.run(MINUTE);
+    assert_eq!(call.restarts()[1], (first + 5 * SECOND, 0));
+}
+
+#[test]
+fn a_restart_that_does_not_connect_is_over_after_fifteen_seconds_and_polling_ends() {
+    let mut call = Call::one_sided(Policy::Relayed);
+    call.connects = false;
+    call.apply(0, 10 * MINUTE);
+    let began = call.now;
+    call.run(MINUTE);
+    assert_eq!(call.restarts().len(), 1);
+    let polls = call.ends[0].inspections.clone();
+    assert!(polls.iter().all(|at| *at <= began + 16 * SECOND));
+    assert!(polls.iter().filter(|at| **at > began).count() > 100);
+
+    // The old pair lives on; the next servers get their restart all the same.
+    call.connects = true;
+    call.apply(0, 10 * MINUTE);
+    let seen = call.run(MINUTE);
+    assert!(
+        matches!(seen.last(), Some((_, 0, Act::Restarted { .. }))),
+        "{seen:?}"
+    );
+}
+
+#[test]
+fn servers_applied_during_a_restart_that_does_not_connect_wait_until_it_is_over() {
+    let mut call = Call::one_sided(Policy::Relayed);
+    call.connects = false;
+    call.apply(0, 10 * MINUTE);
+    call.run(SECOND);
+    let negotiated = call.restarts()[0].0 + 1 + 2 * call.delay;
+    call.connects = true;
+    call.apply(0, 10 * MINUTE);
+    call.run(MINUTE);
+    let restarts = call.restarts();
+    assert_eq!(restarts.len(), 2);
+    assert!((negotiated + 15 * SECOND..negotiated + 15_200).contains(&restarts[1].0));
+}
+
+#[test]
+fn a_restart_that_no_offer_follows_is_told_as_stalled_and_not_asked_for_again() {
+    let mut call = Call::one_sided(Policy::Always);
+    call.ends[0].negotiates = false;
+    let began = call.now;
+    call.apply(0, 10 * MINUTE);
+    assert_eq!(
+        call.run(10 * MINUTE),
+        [(began + 5 * SECOND, 0, Act::Stalled)],
+        "after what was asked for at once"
+    );
+    assert_eq!(call.restarts(), [(began, 0)]);
+
+    // The app's late offer is followed like any other.
+    call.offer(0);
+    let seen = call.run(MINUTE);
+    assert_eq!(
+        seen[0].2,
+        Act::Restarted {
+            initiator: Initiator::Local,
+            duration: seen[0].2.duration()
+        }
+    );
+
+    // The next servers are a new occasion.
+    call.apply(0, 10 * MINUTE);
+    assert_eq!(call.restarts().len(), 2);
+}
+
+trait Duration {
+    fn duration(&self) -> u64;
+}
+
+impl Duration for Act {
+    fn duration(&self) -> u64 {
+        match self {
+            Act::Restarted { duration, .. } => *duration,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_slow_offer_within_five_seconds_is_no_stall() {
+    let mut call = Call::one_sided(Policy::Always);
+    call.ends[0].negotiates = false;
+    call.apply(0, 10 * MINUTE);
+    call.run(4_900);
+    call.offer(0);
+    call.run(MINUTE);
+    assert_eq!(call.told(&Act::Stalled), 0);
+    assert_eq!(call.restarts().len(), 1);
+}
+
+// ---- repair --------------------------------------------------------------------------------------------------------
+
+#[test]
+fn an_interruption_of_two_seconds_is_repaired() {
+    let mut call = Call::one_sided(Policy::Relayed);
+    let began = call.now;
+    call.set_ice(0, Ice::Disconnected);
+    let seen = call.run(MINUTE);
+    assert_eq!(
+        seen[..2],
+        [
+            (
+                began + 2_000,
+                0,
+                restarting(Initiator::Local, Cause::Repair)
+            ),
+            (began + 2_000, 0, Act::Restart),
+        ]
+    );
+    assert!(matches!(seen[2], (_, 0, Act::Restarted { .. })));
+    assert_eq!(seen.len(), 3);
+}
+
+#[test]
+fn a_shorter_interruption_is_nothing() {
+    let mut call = Call::new(Policy::Relayed);
+    call.set_ice(0, Ice::Disconnected);
+    call.run(1_999);
+    call.set_ice(0, Ice::Connected);
+    assert_eq!(call.run(10 * MINUTE), []);
+}
+
+#[test]
+fn an_interrupted_connection_that_is_not_relayed_is_not_repaired_unless_always() {
+    for (policy, restarts) in [(Policy::Relayed, 0), (Policy::Always, 1)] {
+        let mut call = Call::one_sided(policy);
+        call.ends[0].pair.relayed = false;
+        call.set_ice(0, Ice::Checking);
+        call.set_ice(0, Ice::Connected);
+        call.run(SECOND);
+        call.set_ice(0, Ice::Disconnected);
+        call.run(10 * SECOND);
+        assert_eq!(call.restarts().len(), restarts);
+    }
+}
+
+#[test]
+fn the_second_end_waits_three_seconds_more_for_the_first_ones_repair() {
+    let mut call = Call::new(Policy::Relayed);
+    call.ends[0].engaged = false;
+    let began = call.now;
+    call.set_ice(1, Ice::Disconnected);
+    call.run(MINUTE);
+    assert_eq!(call.restarts(), [(began + 5_000, 1)]);
+}
+
+#[test]
+fn a_repair_waits_for_a_credential_on_its_way_but_not_for_long() {
+    let mut call = Call::one_sided(Policy::Relayed);
+    call.ends[0].fetching = true;
+    let began = call.now;
+    call.set_ice(0, Ice::Disconnected);
+    call.run(2_300);
+    assert_eq!(call.restarts(), []);
+    call.ends[0].fetching = false;
+    call.apply(0, 0);
+    assert_eq!(
+        call.restarts(),
+        [(began + 2_300, 0)],
+        "as soon as it is there"
+    );
+
+    let mut call = Call::one_sided(Policy::Relayed);
+    call.ends[0].fetching = true;
+    let began = call.now;
+    call.set_ice(0, Ice::Disconnected);
+    call.run(MINUTE);
+    assert_eq!(
+        call.restarts(),
+        [(began + 3_500, 0)],
+        "with the old one if it does not come"
+    );
+}
+
+#[test]
+fn a_failed_connection_is_repaired_at_once_though_its_pair_is_gone() {
+    let mut call = Call::one_sided(Policy::Relayed);
+    let began = call.now;
+    call.set_ice(0, Ice::Failed);
+    let seen = call.run(MINUTE);
+    assert_eq!(call.restarts(), [(began, 0)]);
+    assert!(
+        matches!(seen.last(), Some((_, 0, Act::Restarted { .. }))),
+        "{seen:?}"
+    );
+}
+
+#[test]
+fn the_second_end_of_a_failed_connection_is_repaired_though_its_pair_is_gone() {
+    let mut call = Call::new(Policy::Relayed);
+    call.ends[0].engaged = false;
+    let began = call.now;
+    call.set_ice(1, Ice::Failed);
+    call.run(MINUTE);
+    assert_eq!(call.restarts(), [(began + 3_000, 1)]);
+}
+
+#[test]
+fn a_connection_whose_transport_is_closed_is_told_as_lost_once_and_not_restarted() {
+    let mut call = Call::one_sided(Policy::Relayed);
+    let began = call.now;
+    call.ends[0].facts.lost = true;
+    call.set_ice(0, Ice::Failed);
+    assert_eq!(call.log, [(began, 0, Act::Lost)]);
+    call.observe(0);
+    call.apply(0, 10 * MINUTE);
+    assert_eq!(call.run(10 * MINUTE), []);
+}
+
+#[test]
+fn a_connection_that_three_repairs_did_not_mend_is_lost_and_told_once() {
+    let mut call = Call::one_sided(Policy::Relayed);
+    call.connects = false;
+    call.set_ice(0, Ice::Failed);
+    call.run(10 * MINUTE);
+    call.observe(0);
+    assert_eq!(call.restarts().len(), 3);
+    assert_eq!(call.told(&Act::Lost), 1);
+    let restarts = call.restarts();
+    assert!(
+        restarts
+            .windows(2)
+            .all(|pair| pair[1].0 - pair[0].0 >= 15 * SECOND),
+        "each one gets its time: {restarts:?}"
+    );
+}
+
+#[test]
+fn a_lost_connection_that_the_app_brings_back_is_kept_fresh_again() {
+    let mut call = Call::one_sided(Policy::Relayed);
+    call.connects = false;
+    call.set_ice(0, Ice::Failed);
+    call.run(10 * MINUTE);
+    assert_eq!(call.told(&Act::Lost), 1);
+    call.connects = true;
+    call.app_restarts(0);
+    call.run(MINUTE);
+    let before = call.restarts().len();
+    call.apply(0, 10 * MINUTE);
+    call.run(MINUTE);
+    assert_eq!(call.restarts().len(), before + 1);
+}
+
+#[test]
+fn repairs_of_separate_interruptions_do_not_add_up() {
+    // The path comes back by itself each time, and the old pair stays selected.
+    let mut call = Call::one_sided(Policy::Relayed);
+    call.connects = false;
+    for _ in 0..6 {
+        call.set_ice(0, Ice::Disconnected);
+        call.run(3 * SECOND);
+        call.set_ice(0, Ice::Connected);
+        call.run(MINUTE);
+    }
+    assert_eq!(call.restarts().len(), 6);
+    call.set_ice(0, Ice::Failed);
+    call.run(SECOND);
+    assert_eq!(call.restarts().len(), 7);
+    assert_eq!(call.told(&Act::Lost), 0);
+}
+
+#[test]
+fn a_connection_gathered_from_a_dead_credential_is_restarted_before_it_connects() {
+    for (first, wait) in [(Some(true), 1_000), (Some(false), 4_000), (None, 1_000)] {
+        let mut call = Call::one_sided(Policy::Relayed);
+        call.ends[0] = end(Policy::Relayed, first, "a");
+        call.ends[0].facts.ice = Ice::Checking;
+        let negotiated = call.now;
+        call.observe(0);
+        call.run(300);
+        // Refused by the TURN server: its life is over.
+        call.apply(0, 0);
+        call.run(MINUTE);
+        assert_eq!(call.restarts(), [(negotiated + wait, 0)], "{first:?}");
+    }
+}
+
+#[test]
+fn polling_ends_when_nothing_is_going_on() {
+    for who in [0, 1] {
+        let mut call = Call::new(Policy::Relayed);
+        call.apply(who, MINUTE);
+        call.run(10 * MINUTE);
+        for end in &mut call.ends {
+            end.inspections.clear();
+        }
+        assert_eq!(call.run(60 * MINUTE), []);
+        for end in &call.ends {
+            assert_eq!(end.inspections, []);
+            assert_eq!(end.wake, None);
+        }
+    }
+}

@@ -205,7 +205,7 @@ async function revoke() {
   await attempt(async () => {
     await revokeAtProvider(username);
     ledger.revoke(username);
-    log.write("revoked", `Credential ${short(username)} was revoked at the provider; the session was not told.`);
+    log.write("revoked", `Credential ${short(username)} was revoked at the provider, which ends its relays. The session was not told: it repairs the path once the browser notices the silence.`);
   });
 }
 

@@ -9,6 +9,7 @@ export class TestPicture {
 
   constructor(canvas) {
     this.#canvas = canvas;
+    canvas.hidden = false;
     this.#paint();
     // Not requestAnimationFrame: it stands still while the page is hidden, and the call goes on.
     this.#timer = setInterval(() => this.#paint(), FRAME);
@@ -47,6 +48,7 @@ export class TestPicture {
 
   stop() {
     clearInterval(this.#timer);
+    this.#canvas.hidden = true;
     for (const track of this.stream.getTracks()) track.stop();
   }
 }

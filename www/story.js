@@ -6,7 +6,7 @@ const WHY = {
   initial: "First credential",
   scheduled: "Fresh credential, on schedule",
   manual: "Fresh credential, because you asked",
-  rejected: "Fresh credential, because the TURN server refused the old one",
+  rejected: "Fresh credential, because the old one no longer serves",
   wake: "Fresh credential, after waking up",
 };
 

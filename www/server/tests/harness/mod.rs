@@ -4,7 +4,7 @@
 pub mod turn_client;
 
 use std::io::{BufRead as _, BufReader, Read};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
@@ -86,11 +86,18 @@ impl Server {
     }
 
     pub async fn start_in(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
-        let www = page_folder();
+        Self::start_with_www(&page_folder(), arguments, environment).await
+    }
+
+    pub async fn start_with_www(
+        www: &Path,
+        arguments: &[&str],
+        environment: &[(&str, &str)],
+    ) -> Self {
         let mut command = program();
         command
             .args(["--port", "0", "--www"])
-            .arg(&www)
+            .arg(www)
             .args(arguments)
             .envs(environment.iter().copied());
         let mut child = command.spawn().unwrap();
@@ -242,7 +249,11 @@ impl Answer {
 
 impl Visitor {
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        let request = self.http.request(method, format!("{}{path}", self.base));
+        // Longer than the server may take for anything, so that its answer is what a test sees.
+        let request = self
+            .http
+            .request(method, format!("{}{path}", self.base))
+            .timeout(SOON * 2);
         match &self.cookie {
             Some(cookie) => request.header(COOKIE, cookie),
             None => request,

@@ -1,0 +1,158 @@
+//! The program as a command: what it prints, how it ends, and what it says when it cannot start.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic
+)]
+
+mod harness;
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::Arc;
+
+use harness::{Server, program};
+use turn_demo_server::credential::CredentialStore;
+use turn_demo_server::emulator::Emulator;
+use turn_demo_server::secret::Secret;
+
+#[tokio::test]
+async fn it_prints_exactly_one_line_on_stdout() {
+    let server = Server::start(&[]).await;
+    let credential = server.visitor().await.credential(60).await;
+    server
+        .logged(&["credential given", &credential.username[..8]])
+        .await;
+    assert_eq!(server.stdout(), format!("listening on {}\n", server.url));
+    assert!(server.url.starts_with("http://127.0.0.1:"));
+}
+
+#[tokio::test]
+async fn the_turn_port_can_be_chosen() {
+    let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let server = Server::start(&["--turn-port", &free.to_string()]).await;
+    assert_eq!(
+        server.visitor().await.credential(60).await.server,
+        SocketAddr::from((Ipv4Addr::LOCALHOST, free))
+    );
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn it_ends_with_success_when_it_is_told_to() {
+    for signal in ["-TERM", "-INT"] {
+        let mut server = Server::start(&[]).await;
+        let told = std::process::Command::new("kill")
+            .args([signal, &server.id().to_string()])
+            .status()
+            .unwrap();
+        assert!(told.success());
+        assert_eq!(server.exit_code().await, Some(0));
+    }
+}
+
+fn fails(arguments: &[&str], environment: &[(&str, &str)]) -> String {
+    let output = program()
+        .args(arguments)
+        .envs(environment.iter().copied())
+        .output()
+        .unwrap();
+    assert!(!output.status.success());
+    assert!(output.stdout.is_empty());
+    String::from_utf8(output.stderr).unwrap()
+}
+
+#[test]
+fn a_taken_port_is_named_with_the_way_out() {
+    let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let said = fails(&["--port", &port], &[]);
+    assert!(
+        said.contains(&format!("port {port} is taken")) && said.contains("--port 0"),
+        "{said}"
+    );
+    let said = fails(&["--port", "0", "--turn-port", &port], &[]);
+    assert!(
+        said.contains(&format!("port {port} for TURN is taken")) && said.contains("--turn-port"),
+        "{said}"
+    );
+}
+
+#[test]
+fn half_a_configuration_and_a_careless_address_are_refused_without_showing_the_token() {
+    let said = fails(&["--port", "0"], &[("TURN_KEY_ID", "id")]);
+    assert!(said.contains("TURN_KEY_API_TOKEN is not"), "{said}");
+    let said = fails(&["--port", "0"], &[("TURN_KEY_API_TOKEN", "the-token")]);
+    assert!(
+        said.contains("TURN_KEY_ID is not") && !said.contains("the-token"),
+        "{said}"
+    );
+    let key = [("TURN_KEY_ID", "id"), ("TURN_KEY_API_TOKEN", "the-token")];
+    let said = fails(
+        &["--port", "0"],
+        &[key[0], key[1], ("TURN_API_BASE", "http://example.com")],
+    );
+    assert!(
+        said.contains("must be an https address") && !said.contains("the-token"),
+        "{said}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_key_is_created_and_shown_once() {
+    let turn = SocketAddr::from((Ipv4Addr::LOCALHOST, 3478));
+    let emulator = Emulator::new(
+        Arc::new(CredentialStore::default()),
+        turn,
+        Some(Secret::new("account-token")),
+    );
+    let base = emulator.start().await.unwrap().base;
+    let create = ["keys", "create", "--account", "abc", "--name", "demo"];
+    let environment = [
+        ("TURN_API_BASE", base.as_str()),
+        ("CLOUDFLARE_API_TOKEN", "account-token"),
+    ];
+    let output = program().args(create).envs(environment).output().unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    let lines: Vec<_> = stdout
+        .lines()
+        .map(|line| line.split_once(' ').unwrap())
+        .collect();
+    assert_eq!(
+        [lines[0].0, lines[1].0, &lines.len().to_string()],
+        ["uid", "key", "2"]
+    );
+    let (uid, key) = (lines[0].1, lines[1].1);
+    assert!(!String::from_utf8_lossy(&output.stderr).contains(key));
+
+    // What was created works.
+    let server = Server::start_in(
+        &[],
+        &[
+            ("TURN_KEY_ID", uid),
+            ("TURN_KEY_API_TOKEN", key),
+            ("TURN_API_BASE", &base),
+        ],
+    )
+    .await;
+    assert_eq!(server.visitor().await.mint().await.status, 201);
+
+    let refused = fails(
+        &create,
+        &[environment[0], ("CLOUDFLARE_API_TOKEN", "wrong-token")],
+    );
+    assert!(
+        refused.contains("403") && !refused.contains("wrong-token"),
+        "{refused}"
+    );
+    assert!(fails(&create, &[environment[0]]).contains("CLOUDFLARE_API_TOKEN is not set"));
+}

@@ -31,7 +31,7 @@ export function short(username) {
 export function explain(error) {
   switch (error.code ?? error.name) {
     case "unsupported-environment":
-      return `This browser cannot run the call: ${sentence(error.message)} Use a current Firefox, Chrome, Edge or Safari.`;
+      return `This browser cannot run the call: ${sentence(error.message)} Use a current Chrome, Edge or Firefox.`;
     case "network":
       return "The backend does not answer. Check that the demo server is still running, then try again.";
     case "timeout":
@@ -86,5 +86,5 @@ export function missing() {
   ];
   const lacking = needs.filter(([, there]) => !there).map(([name]) => name);
   if (lacking.length === 0) return null;
-  return `This browser cannot make the call: it lacks ${lacking.join(" and ")}, or has it switched off. Use a current Firefox, Chrome, Edge or Safari.`;
+  return `This browser cannot make the call: it lacks ${lacking.join(" and ")}, or has it switched off. Use a current Chrome, Edge or Firefox.`;
 }

@@ -35,7 +35,7 @@ const FAULTS = [
   },
   { fault: "an empty body", respond: answer(201, ""), code: "response-not-json", names: /JSON/ },
   { fault: "a body of 1 MiB", respond: answerJson((response) => ({ ...response, padding: "x".repeat(1 << 20) })), code: "response-too-large", names: /64 KiB|65536/ },
-  { fault: "a body that never ends", respond: neverEnd, code: "timeout", names: /400/, retryable: true },
+  { fault: "a body that never ends", respond: neverEnd, timeout: 800, code: "timeout", names: /800/, retryable: true },
   { fault: "iceServers missing", respond: answer(201, '{"ttl":600}'), code: "response-invalid", names: /iceServers/ },
   { fault: "iceServers null", respond: withServers(null), code: "response-invalid", names: /iceServers/ },
   { fault: "iceServers a string", respond: withServers(SECRETS.credential), code: "response-invalid", names: /iceServers/ },
@@ -56,9 +56,7 @@ const DROPPED = [
   { fault: "an http: URL among good ones", url: "http://127.0.0.1:3478/" },
 ].map((one) => ({ ...one, respond: withEntry((entry) => entry.urls.splice(1, 0, one.url)) }));
 
-const TIMEOUT_MS = 400;
-
-async function inThePage({ sources, phase, timeout }) {
+async function inThePage({ sources, phase }) {
   const { openTurnSession, TurnError } = await import("/pkg/index.js");
   const { listen } = await import("/harness/sdk-call.mjs");
   const { until } = await import("/harness/call.mjs");
@@ -72,19 +70,19 @@ async function inThePage({ sources, phase, timeout }) {
     // Everything of it that may end up in a log.
     text: [String(error), error.stack, JSON.stringify(error), String(error.cause), JSON.stringify(error.cause ?? null)].join("\n"),
   });
-  const open = (url) => openTurnSession({ source: { url, timeout } });
+  const open = (source) => openTurnSession({ source });
   const phases = {
-    async first(url) {
+    async first(source) {
       const began = performance.now();
       try {
-        await (await open(url)).close();
+        await (await open(source)).close();
         return { opened: true };
       } catch (error) {
         return { error: describeError(error), ms: performance.now() - began };
       }
     },
-    async refresh(url) {
-      const session = await open(url);
+    async refresh(source) {
+      const session = await open(source);
       const heard = listen([session]);
       const look = () => {
         const { username, urls, expiresAt } = session.state;
@@ -104,8 +102,8 @@ async function inThePage({ sources, phase, timeout }) {
       await session.close();
       return { error, before, after, state, heard };
     },
-    async dropped(url) {
-      const session = await open(url);
+    async dropped(source) {
+      const session = await open(source);
       const heard = listen([session]);
       await session.refresh();
       await until(() => heard.some(({ type }) => type === "warning"), "a warning", 2000).catch(() => {});
@@ -114,7 +112,11 @@ async function inThePage({ sources, phase, timeout }) {
       return { state, iceServers, heard };
     },
   };
-  return await Promise.all(sources.map((url) => phases[phase](url).catch((error) => ({ thrown: String(error) }))));
+  // Opening gives up after 5 s and the request that is under way then.
+  const tooLong = () => new Promise((resolve) => setTimeout(resolve, 15_000, { thrown: "nothing came of it within 15 s" }));
+  return await Promise.all(
+    sources.map((source) => Promise.race([phases[phase](source).catch((error) => ({ thrown: String(error) })), tooLong()])),
+  );
 }
 
 function assertNoSecret(value, where) {
@@ -132,13 +134,17 @@ for (const name of BROWSERS) {
 
     before(async () => {
       site = await Site.start();
-      backend = await FaultyBackend.start();
+      backend = new FaultyBackend();
       browser = await openBrowser(name);
       page = await browser.page(site.page);
-      const sources = async (faults, good) =>
-        Promise.all(faults.map(({ down, respond }) => (down ? backend.vanishingEndpoint({ good }) : backend.endpoint(respond, { good }))));
-      const run = async (phase, faults, good) =>
-        (results[phase] = await page.evaluate(inThePage, { phase, sources: await sources(faults, good), timeout: TIMEOUT_MS }));
+      const source = async ({ down, respond, timeout }, good) => ({
+        url: await (down ? backend.vanishingEndpoint({ good }) : backend.endpoint(respond, { good })),
+        timeout,
+      });
+      const run = async (phase, faults, good) => {
+        const sources = await Promise.all(faults.map((fault) => source(fault, good)));
+        results[phase] = await page.evaluate(inThePage, { phase, sources });
+      };
       await run("first", FAULTS, 0);
       await run("refresh", FAULTS, 1);
       await run("dropped", DROPPED, 0);

@@ -97,8 +97,11 @@ for (const name of BROWSERS) {
       await page.waitForSelector("#status[data-state=ended]");
     });
 
-    it("says what to do when the backend is gone", async () => {
+    it("leaves nothing in the browser's console", () => {
       assert.deepEqual(page.troubles, []);
+    });
+
+    it("says what to do when the backend is gone", async () => {
       await server.stop();
       await click(page, "start");
       await page.waitForSelector("#notice:not([hidden])");

@@ -94,7 +94,8 @@ export async function openBrowser(name, { flags = [], prefs = {} } = {}) {
     headless: true,
     // Chromium ends by itself when its pipe breaks.
     pipe: !firefox,
-    protocolTimeout: 600_000,
+    // The longest call of a test, and some more.
+    protocolTimeout: 240_000,
     timeout: 60_000,
     args: firefox ? flags : [...CHROMIUM_FLAGS, ...flags],
     extraPrefsFirefox: firefox ? { ...FIREFOX_PREFS, ...prefs } : undefined,

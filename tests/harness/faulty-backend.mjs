@@ -1,4 +1,4 @@
-// A credential endpoint that misbehaves, on an origin of its own: each fault at its own path, with its own history.
+// A credential endpoint that misbehaves, on another origin than the page.
 import { Site } from "./site.mjs";
 
 /** Never to be seen in an error, an event or a state. */
@@ -36,28 +36,21 @@ export function neverEnd(response) {
 }
 
 export class FaultyBackend {
-  #sites = [];
-  #shared;
-  #endpoints = 0;
+  #sites = new Set();
 
-  static async start() {
-    const backend = new FaultyBackend();
-    backend.#shared = await backend.#site();
-    return backend;
-  }
-
+  /** Each endpoint has an origin of its own: browsers let requests to one origin wait for each other. */
   async #site() {
     const site = await Site.start();
-    this.#sites.push(site);
+    this.#sites.add(site);
     return site;
   }
 
   /** The address of an endpoint that answers well `good` times, and then as `fault(response)` does. */
-  endpoint(fault, { good = 0 } = {}) {
-    const path = `/credentials/${this.#endpoints++}`;
+  async endpoint(fault, { good = 0 } = {}) {
+    const site = await this.#site();
     let left = good;
-    this.#shared.on(path, (_request, response) => (left-- > 0 ? answerJson()(response) : fault(response)));
-    return this.#shared.url(path);
+    site.on("/credentials", (_request, response) => (left-- > 0 ? answerJson()(response) : fault(response)));
+    return site.url("/credentials");
   }
 
   /** The same, and then nothing listens there any more. */
@@ -65,7 +58,7 @@ export class FaultyBackend {
     const site = await this.#site();
     const address = site.url("/credentials");
     const vanish = async () => {
-      this.#sites.splice(this.#sites.indexOf(site), 1);
+      this.#sites.delete(site);
       await site.stop();
     };
     if (good === 0) await vanish();
@@ -79,7 +72,7 @@ export class FaultyBackend {
   }
 
   async stop() {
-    await Promise.all(this.#sites.map((site) => site.stop()));
+    await Promise.all([...this.#sites].map((site) => site.stop()));
   }
 
   [Symbol.asyncDispose]() {

@@ -235,8 +235,10 @@ impl Driver {
                     Input::Timer
                 }
             };
-            log.extend(self.input_dated(input));
-            if log.iter().any(|(_, command)| is_met(command)) {
+            let commands = self.input_dated(input);
+            let met = commands.iter().any(|(_, command)| is_met(command));
+            log.extend(commands);
+            if met {
                 return log;
             }
         }

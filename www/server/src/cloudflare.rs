@@ -84,15 +84,22 @@ pub enum ConfigError {
         "{0} may hold letters, digits, '-' and '_' only; copy it again from Cloudflare's dashboard"
     )]
     Id(&'static str),
-    #[error("the HTTP client could not be set up: {0}")]
+    #[error(
+        "the HTTP client could not be set up; https needs certificate authorities, in Debian the package ca-certificates ({0})"
+    )]
     Client(#[from] reqwest::Error),
 }
 
 /// An HTTP client that never follows a redirect (a token must not travel on) and never uses a proxy from the environment.
-pub fn http_client() -> Result<Client, reqwest::Error> {
+pub fn http_client(base: &str) -> Result<Client, reqwest::Error> {
     // Fails only if one is installed already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    Client::builder()
+    let mut builder = Client::builder();
+    if base.starts_with("http://") {
+        // The embedded provider must work on a machine that has no certificate authorities.
+        builder = builder.tls_certs_only([]);
+    }
+    builder
         .connect_timeout(CONNECT)
         .timeout(WHOLE)
         .redirect(reqwest::redirect::Policy::none())
@@ -138,7 +145,7 @@ impl TurnKey {
         }
         let credentials = format!("{}/v1/turn/keys/{key_id}/credentials", base_url(base)?);
         Ok(Self {
-            http: http_client()?,
+            http: http_client(&credentials)?,
             credentials,
             token,
         })
@@ -202,7 +209,7 @@ pub async fn create_key(
         "{}/client/v4/accounts/{account}/calls/turn_keys",
         base_url(base)?
     );
-    let http = http_client().map_err(ConfigError::from)?;
+    let http = http_client(&url).map_err(ConfigError::from)?;
     let response = send(http.post(url).json(&json!({ "name": name })), token).await?;
     let envelope: Envelope<NewKey> = parse(response).await?;
     Ok(envelope.result)

@@ -81,19 +81,33 @@ impl Sessions {
         self.states.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The value of a `Set-Cookie` header that starts a session.
-    pub fn start(&self, now: SystemTime) -> Result<String, ring::error::Unspecified> {
+    /// The value of the `Set-Cookie` header that a page load calls for: none while the session has more than half of its
+    /// life before it, else one that starts a session, or continues it under the same id.
+    pub fn cookie(
+        &self,
+        headers: &HeaderMap,
+        now: SystemTime,
+    ) -> Result<Option<String>, ring::error::Unspecified> {
+        let id = match self.find(headers, now) {
+            Some(_) if self.find(headers, now + LIFETIME / 2).is_some() => return Ok(None),
+            Some(SessionId(id)) => id,
+            None => hex::random(16)?,
+        };
+        Ok(Some(self.sign(&id, now)))
+    }
+
+    fn sign(&self, id: &str, now: SystemTime) -> String {
         let expires = (now + LIFETIME)
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default()
             .as_secs();
-        let claim = format!("{}.{expires}", hex::random(16)?);
+        let claim = format!("{id}.{expires}");
         let tag = hex::encode(hmac::sign(&self.key, claim.as_bytes()).as_ref());
-        Ok(format!(
-            "{}={claim}.{tag}; Path=/; Max-Age={}; HttpOnly; SameSite=Strict",
-            self.cookie,
-            LIFETIME.as_secs()
-        ))
+        let age = LIFETIME.as_secs();
+        format!(
+            "{}={claim}.{tag}; Path=/; Max-Age={age}; HttpOnly; SameSite=Strict",
+            self.cookie
+        )
     }
 
     /// The session a request belongs to, if its cookie is ours and still good.
@@ -182,6 +196,10 @@ impl States {
 mod tests {
     use super::*;
 
+    fn start(sessions: &Sessions, now: SystemTime) -> String {
+        sessions.cookie(&HeaderMap::new(), now).unwrap().unwrap()
+    }
+
     fn sent(set_cookie: &str) -> HeaderMap {
         let pair = set_cookie.split(';').next().unwrap();
         let mut headers = HeaderMap::new();
@@ -193,19 +211,31 @@ mod tests {
     fn a_cookie_names_its_session_until_it_expires() {
         let sessions = Sessions::new(1).unwrap();
         let now = SystemTime::now();
-        let headers = sent(&sessions.start(now).unwrap());
+        let headers = sent(&start(&sessions, now));
         let id = sessions.find(&headers, now).unwrap();
         assert_eq!(sessions.find(&headers, now).unwrap(), id);
         assert_eq!(sessions.find(&headers, now + LIFETIME), None);
     }
 
     #[test]
+    fn loading_a_page_late_in_a_session_continues_it_under_the_same_id() {
+        let sessions = Sessions::new(1).unwrap();
+        let now = SystemTime::now();
+        let headers = sent(&start(&sessions, now));
+        let id = sessions.find(&headers, now).unwrap();
+        assert_eq!(sessions.cookie(&headers, now + LIFETIME / 3).unwrap(), None);
+        let late = now + LIFETIME * 2 / 3;
+        let renewed = sent(&sessions.cookie(&headers, late).unwrap().unwrap());
+        assert_eq!(sessions.find(&renewed, now + LIFETIME), Some(id));
+    }
+
+    #[test]
     fn a_changed_cookie_and_one_of_another_server_are_refused() {
         let now = SystemTime::now();
         let (ours, other) = (Sessions::new(1).unwrap(), Sessions::new(1).unwrap());
-        let cookie = other.start(now).unwrap();
+        let cookie = start(&other, now);
         assert_eq!(ours.find(&sent(&cookie), now), None);
-        let cookie = ours.start(now).unwrap();
+        let cookie = start(&ours, now);
         let (name, value) = cookie.split_once('=').unwrap();
         let flipped = if value.starts_with('0') { '1' } else { '0' };
         assert_eq!(
@@ -216,7 +246,7 @@ mod tests {
 
     #[test]
     fn the_cookie_is_kept_from_scripts_and_other_sites() {
-        let cookie = Sessions::new(1).unwrap().start(SystemTime::now()).unwrap();
+        let cookie = start(&Sessions::new(1).unwrap(), SystemTime::now());
         assert!(cookie.contains("; HttpOnly") && cookie.contains("; SameSite=Strict"));
     }
 

@@ -197,17 +197,16 @@ pub async fn serve(State(app): State<Arc<App>>, request: Request) -> Response {
         .headers_mut()
         .insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     if media_type.starts_with("text/html") {
-        let now = SystemTime::now();
-        if app.sessions.find(request.headers(), now).is_none() {
-            let cookie = app
-                .sessions
-                .start(now)
-                .ok()
-                .and_then(|cookie| HeaderValue::try_from(cookie).ok());
-            let Some(cookie) = cookie else {
-                return ApiError::internal().into_response();
-            };
-            response.headers_mut().insert(SET_COOKIE, cookie);
+        match app
+            .sessions
+            .cookie(request.headers(), SystemTime::now())
+            .map(|cookie| cookie.map(HeaderValue::try_from))
+        {
+            Ok(None) => {}
+            Ok(Some(Ok(cookie))) => {
+                response.headers_mut().insert(SET_COOKIE, cookie);
+            }
+            Ok(Some(Err(_))) | Err(_) => return ApiError::internal().into_response(),
         }
     }
     response

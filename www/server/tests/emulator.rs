@@ -31,7 +31,7 @@ impl Provider {
             .await
             .unwrap();
         Self {
-            http: http_client().unwrap(),
+            http: http_client("http://").unwrap(),
             running,
             store,
         }

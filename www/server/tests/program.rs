@@ -41,6 +41,14 @@ async fn the_turn_port_can_be_chosen() {
     );
 }
 
+#[tokio::test]
+async fn the_embedded_provider_needs_no_certificate_authorities() {
+    let none = harness::folder();
+    let none = none.to_str().unwrap();
+    let server = Server::start_in(&[], &[("SSL_CERT_DIR", none), ("SSL_CERT_FILE", none)]).await;
+    assert_eq!(server.visitor().await.mint().await.status, 201);
+}
+
 #[cfg(unix)]
 #[tokio::test]
 async fn it_ends_with_success_when_it_is_told_to() {

@@ -153,7 +153,7 @@ impl Server {
     /// Somebody who has not.
     pub fn stranger(&self) -> Visitor {
         Visitor {
-            http: http_client().unwrap(),
+            http: http_client("http://").unwrap(),
             base: self.url.clone(),
             cookie: None,
         }

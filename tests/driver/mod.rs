@@ -142,6 +142,8 @@ pub struct Driver {
     pub at: u64,
     /// How far the wall clock was set forth or back.
     wall_set: f64,
+    /// How far it was set forth only: to a session that is a sleep.
+    set_forth: u64,
     /// How much of `at` the monotonic clock slept through.
     slept: u64,
     /// When the timer fires, on the monotonic clock.
@@ -170,6 +172,7 @@ impl Driver {
             session: Session::new(options, now),
             at: 0,
             wall_set: 0.0,
+            set_forth: 0,
             slept: 0,
             timer: None,
             later: Vec::new(),
@@ -269,6 +272,12 @@ impl Driver {
     /// The wall clock is set forth or back.
     pub fn set_wall(&mut self, ms: f64) {
         self.wall_set += ms;
+        self.set_forth += ms.max(0.0) as u64;
+    }
+
+    /// Time as a session should see it.
+    pub fn elapsed(&self) -> u64 {
+        self.at + self.set_forth
     }
 
     // ---- inputs --------------------------------------------------------------------------------------------------
@@ -333,11 +342,12 @@ impl Driver {
                 assert!(!self.in_flight, "two fetches in flight");
                 assert!(*fetch > self.fetch, "a fetch's number came twice");
                 if let (Some(last), false) = (self.last_sent, *reason == Reason::Manual) {
-                    assert!(self.at >= last + 250, "fetches at {last} and {}", self.at);
+                    let now = self.elapsed();
+                    assert!(now >= last + 250, "fetches at {last} and {now}");
                 }
                 self.in_flight = true;
                 self.fetch = *fetch;
-                self.last_sent = Some(self.at);
+                self.last_sent = Some(self.elapsed());
             }
             Command::CancelFetch => {
                 assert!(self.in_flight, "nothing to cancel");

@@ -36,13 +36,20 @@ export class Stage {
    * Runs a function in a page of its own and resolves with what it returns. Errors that the page did not handle fail the
    * test, except those that match one of `expected`.
    */
-  async run(pageFunction, argument, { expected = [] } = {}) {
+  async run(pageFunction, argument, { expected = [], within = 30_000 } = {}) {
     const page = await this.browser.page(this.site.page);
+    let timer;
+    const tooLong = new Promise((_, reject) => {
+      timer = setTimeout(() => reject(new Error(`the page function did not return within ${within} ms`)), within);
+    });
     try {
-      const result = await page.evaluate(pageFunction, argument);
+      const evaluation = page.evaluate(pageFunction, argument);
+      evaluation.catch(() => {});
+      const result = await Promise.race([evaluation, tooLong]);
       assert.deepEqual(page.troubles.filter((trouble) => !expected.some((pattern) => pattern.test(trouble))), []);
       return result;
     } finally {
+      clearTimeout(timer);
       await page.close();
     }
   }

@@ -886,6 +886,108 @@ impl Duration for Act {
 }
 
 #[test]
+fn after_a_stalled_restart_the_other_ends_restart_makes_a_new_start() {
+    let mut call = Call::new(Policy::Always);
+    call.ends[1].engaged = false;
+    call.ends[0].negotiates = false;
+    call.apply(0, 10 * MINUTE);
+    call.run(10 * SECOND);
+    assert_eq!(call.told(&Act::Stalled), 1);
+    call.app_restarts(1);
+    call.run(MINUTE);
+    call.set_ice(0, Ice::Disconnected);
+    call.run(3 * SECOND);
+    assert_eq!(call.restarts().len(), 2);
+}
+
+#[test]
+fn a_restart_that_was_asked_for_is_not_credited_with_the_other_ends_offer() {
+    let mut call = Call::one_sided(Policy::Always);
+    call.ends[0].negotiates = false;
+    call.apply(0, 10 * MINUTE);
+    let asked = call.now;
+    call.run(SECOND);
+    call.app_restarts(1);
+    let seen = call.run(MINUTE);
+    let told: Vec<&Act> = seen.iter().map(|(.., act)| act).collect();
+    assert_eq!(told[0], &restarting(Initiator::Remote, Cause::Other));
+    let Act::Restarted {
+        initiator: Initiator::Remote,
+        duration,
+    } = told[1]
+    else {
+        panic!("{told:?}");
+    };
+    assert!(
+        seen[1].0 - duration > asked + SECOND,
+        "counted from that offer"
+    );
+    assert_eq!(told.len(), 2, "and nothing stalled");
+}
+
+#[test]
+fn a_failure_from_before_the_restart_does_not_end_it_early() {
+    let mut call = Call::one_sided(Policy::Relayed);
+    call.connects = false;
+    call.set_ice(0, Ice::Failed);
+    call.run(100);
+    // Failing once more after the restart was negotiated ends it at once.
+    call.set_ice(0, Ice::Checking);
+    call.run(5 * SECOND);
+    assert_eq!(call.restarts().len(), 1);
+    let failed = call.now;
+    call.set_ice(0, Ice::Failed);
+    call.run(SECOND);
+    assert_eq!(call.restarts()[1], (failed, 0));
+}
+
+#[test]
+fn a_failure_while_an_offer_waits_is_one_of_the_old_generation() {
+    let mut call = Call::one_sided(Policy::Always);
+    call.connects = false;
+    call.delay = 2 * SECOND;
+    call.apply(0, 10 * MINUTE);
+    call.run(SECOND);
+    call.set_ice(0, Ice::Failed);
+    call.run(15 * SECOND);
+    assert_eq!(call.restarts().len(), 1, "the restart still has its time");
+}
+
+#[test]
+fn a_connection_that_is_not_connected_is_not_polled_for_its_pair() {
+    let mut call = Call::one_sided(Policy::Relayed);
+    call.ends[0] = end(Policy::Relayed, Some(true), "a");
+    call.ends[0].facts.ice = Ice::Checking;
+    call.observe(0);
+    call.apply(0, 10 * MINUTE);
+    call.run(10 * MINUTE);
+    assert!(
+        call.ends[0].inspections.len() <= 2,
+        "{:?}",
+        call.ends[0].inspections
+    );
+}
+
+#[test]
+fn a_rolled_back_generation_gives_back_the_one_before_with_its_servers() {
+    let mut engine = Connection::new(Policy::Never, stamp(1, MINUTE));
+    let mut acts = Vec::new();
+    let stable = end(Policy::Never, None, "a").facts;
+    engine.observe(stable.clone(), 0, &mut acts);
+    engine.applied(stamp(2, 2 * MINUTE), 10);
+    let offered = Facts {
+        signaling: Signaling::HaveLocalOffer,
+        ufrag: Some("a1".into()),
+        ..stable.clone()
+    };
+    engine.observe(offered, 20, &mut acts);
+    assert_eq!(engine.gathered_version(), 2);
+    engine.observe(stable, 30, &mut acts);
+    assert_eq!(engine.gathered_version(), 1);
+    assert_eq!(acts, [restarting(Initiator::Local, Cause::Other)]);
+}
+
+#[test]
 fn a_slow_offer_within_five_seconds_is_no_stall() {
     let mut call = Call::one_sided(Policy::Always);
     call.ends[0].negotiates = false;

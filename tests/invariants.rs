@@ -20,7 +20,7 @@ use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
-use std::fmt;
+use std::fmt::{self, Write};
 use turn_wasm::core::connection::{Facts, Ice, Pair, Policy, Signaling};
 use turn_wasm::core::failure::{Code, Failure};
 use turn_wasm::core::session::{Command, Event, Input, Options, Reason, Status};
@@ -129,14 +129,18 @@ struct Schedule {
     steps: Vec<Step>,
 }
 
+/// To the millisecond, so that a schedule can be tried again.
 fn span(ms: u64) -> String {
-    match ms {
-        ms if ms >= YEAR => format!("{:.1} years", ms as f64 / YEAR as f64),
-        ms if ms >= DAY => format!("{:.1} days", ms as f64 / DAY as f64),
-        ms if ms >= HOUR => format!("{:.1} h", ms as f64 / HOUR as f64),
-        ms if ms >= MINUTE => format!("{:.1} min", ms as f64 / MINUTE as f64),
-        ms => format!("{} s", ms as f64 / 1000.0),
+    let mut text = String::new();
+    let mut rest = ms;
+    for (unit, name) in [(YEAR, "y"), (DAY, "d"), (HOUR, "h"), (MINUTE, "min")] {
+        if rest >= unit {
+            let _ = write!(text, "{} {name} ", rest / unit);
+            rest %= unit;
+        }
     }
+    let _ = write!(text, "{} s", rest as f64 / 1000.0);
+    text
 }
 
 impl fmt::Debug for Answer {

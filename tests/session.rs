@@ -874,6 +874,16 @@ fn a_short_sleep_does_not_move_the_refresh() {
 }
 
 #[test]
+fn a_wake_up_sets_the_timer_anew_for_it_slept_too() {
+    let mut driver = Driver::opened(600.0);
+    let planned = driver.refresh_at().unwrap();
+    driver.forward_to(planned - 20 * SECOND);
+    driver.sleep(15 * SECOND);
+    assert_eq!(driver.input(Input::Woke), []);
+    assert_eq!(driver.forward_to_fetch(MINUTE).0, planned);
+}
+
+#[test]
 fn a_wall_clock_set_back_by_years_changes_nothing() {
     let mut driver = Driver::opened(600.0);
     let planned = driver.refresh_at().unwrap();
@@ -947,6 +957,40 @@ fn wake_ups_in_a_row_lead_to_one_fetch_and_do_not_put_it_off() {
         assert_eq!(sent.len(), 1, "seed {seed}: {sent:?}");
         assert!(sent[0].0 < woke + 1_300, "seed {seed}: {sent:?}");
     }
+}
+
+#[test]
+fn waking_up_after_a_lapse_cuts_a_retry_wait_short() {
+    let mut driver = Driver::opened(600.0);
+    driver.forward_to_fetch(600 * SECOND);
+    driver.failed(network());
+    driver.forward_to_fetch(SECOND);
+    driver.failed(Failure::from_status(503, Some(HOUR)));
+    driver.forward_to_fetch(600 * SECOND);
+    driver.failed(Failure::from_status(503, Some(HOUR)));
+    driver.forward(10 * SECOND);
+    assert_eq!(driver.state().status, Status::Expired);
+    driver.input(Input::Woke);
+    assert_eq!(driver.forward_to_fetch(999).1, Reason::Wake);
+}
+
+#[test]
+fn waking_up_with_a_live_credential_does_not_cut_a_retry_wait_short() {
+    let mut driver = Driver::opened(86_400.0);
+    driver.forward_to_fetch(DAY);
+    driver.failed(Failure::from_status(503, Some(300_000)));
+    let planned = driver.refresh_at();
+    assert_eq!(driver.input(Input::Woke), []);
+    assert_eq!(driver.refresh_at(), planned);
+}
+
+#[test]
+fn a_timer_that_is_due_in_a_millisecond_is_set_for_a_millisecond() {
+    let mut driver = Driver::opened(600.0);
+    let planned = driver.refresh_at().unwrap();
+    driver.forward_to(planned - 1);
+    driver.input(Input::Timer);
+    assert_eq!(driver.forward_to_fetch(MINUTE).0, planned);
 }
 
 // ---- connections ---------------------------------------------------------------------------------------------------
@@ -1044,6 +1088,19 @@ fn a_connection_made_elsewhere_is_given_the_servers_once() {
         [apply(1, 1), Command::Emit(Event::Applied(1))]
     );
     assert_eq!(driver.input(Input::Timer), []);
+}
+
+#[test]
+fn servers_that_were_replaced_meanwhile_do_not_count_as_applied() {
+    let mut driver = Driver::opened(600.0);
+    create(&mut driver, 1);
+    driver.input(Input::Refresh);
+    driver.fetched(credential("bob", 600.0));
+    let late = Input::Applied {
+        connection: 1,
+        version: 1,
+    };
+    assert_eq!(driver.input(late), []);
 }
 
 #[test]
@@ -1445,6 +1502,82 @@ fn an_unrelayed_connection_that_fails_casts_no_doubt_on_the_credential() {
         },
     );
     assert_eq!(fetches(&driver.forward(MINUTE)), []);
+}
+
+#[test]
+fn the_same_credential_fetched_again_stays_suspect() {
+    let mut driver = Driver::opened(600.0);
+    driver.relayed_connection(1, connected());
+    let failed = Facts {
+        ice: Ice::Failed,
+        ..connected()
+    };
+    driver.observe(1, failed);
+    let rejected = driver.at;
+    driver.forward(100);
+    driver.fetched(credential("alice", 600.0));
+    assert_eq!(
+        driver.forward_to_fetch(2 * SECOND),
+        (rejected + SECOND, Reason::Rejected)
+    );
+}
+
+#[test]
+fn a_connection_that_is_given_up_casts_no_more_doubt_on_the_credential() {
+    let mut driver = Driver::opened(86_400.0);
+    driver.relayed_connection(1, connected());
+    let lost = Facts {
+        ice: Ice::Failed,
+        lost: true,
+        ..connected()
+    };
+    let commands = driver.observe(1, lost);
+    assert!(commands.contains(&Command::Emit(Event::ConnectionLost(1))));
+    driver.forward(100);
+    if driver.is_fetching() {
+        driver.fetched(credential("alice", 86_400.0));
+    }
+    assert_eq!(fetches(&driver.forward(HOUR)), []);
+}
+
+#[test]
+fn a_scheduled_refresh_starts_the_backoff_of_rejections_anew() {
+    let mut driver = Driver::opened(600.0);
+    driver.relayed_connection(1, connected());
+    let reject = |driver: &mut Driver| {
+        driver.candidate_error(1, TURN, 401);
+        if !driver.is_fetching() {
+            driver.forward_to_fetch(MINUTE);
+        }
+        let at = driver.at;
+        driver.fetched(credential("alice", 600.0));
+        at
+    };
+    for _ in 0..4 {
+        reject(&mut driver);
+    }
+    driver.forward_to_fetch(600 * SECOND);
+    driver.fetched(credential("alice", 600.0));
+    driver.forward(SECOND);
+    let first = reject(&mut driver);
+    assert_eq!(reject(&mut driver), first + SECOND);
+}
+
+#[test]
+fn the_second_end_counts_its_margin_from_the_life_that_was_extended() {
+    let mut driver = Driver::opened(600.0);
+    let second = Facts {
+        first: Some(false),
+        ..connected()
+    };
+    driver.relayed_connection(1, second);
+    let (extended, _) = driver.forward_to_fetch(600 * SECOND);
+    driver.fetched(credential("alice", 600.0));
+    driver.input(Input::Refresh);
+    driver.fetched(credential("bob", 600.0));
+    driver.inspected(1, "first");
+    let log = driver.forward_until(DAY, |c| matches!(c, Command::Restart(_)));
+    assert_eq!(log.last().unwrap().0, extended + 300_000);
 }
 
 #[test]

@@ -712,6 +712,8 @@ impl Session {
     }
 
     fn woke(&mut self, online: bool, now: Instant) {
+        // The page's timer slept too: it would fire that much too late.
+        self.timer = None;
         if self.held.is_none() || self.fetch.is_some() {
             return;
         }

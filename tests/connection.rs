@@ -630,6 +630,16 @@ fn the_second_end_steps_in_at_half_of_the_remaining_margin() {
 }
 
 #[test]
+fn the_second_end_with_a_dead_credential_waits_three_seconds() {
+    let mut call = Call::new(Policy::Relayed);
+    call.ends[0].engaged = false;
+    let applied = call.now;
+    call.apply(1, 0);
+    call.run(40 * MINUTE);
+    assert_eq!(call.restarts(), [(applied + 3 * SECOND, 1)]);
+}
+
+#[test]
 fn an_end_that_does_not_know_who_goes_first_goes_at_once() {
     let mut call = Call::new(Policy::Always);
     call.ends[0].engaged = false;

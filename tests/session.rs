@@ -1357,28 +1357,6 @@ fn an_unrelayed_connection_that_works_is_not_restarted_for_a_rejected_credential
     assert!(!commands.contains(&Command::Restart(1)), "{commands:?}");
 }
 
-/// Errors come all the time, and the backend answers at once with the same dead credential.
-fn storm(driver: &mut Driver, until: u64) -> Vec<u64> {
-    let mut sent = Vec::new();
-    let mut step = |driver: &mut Driver, log: Vec<Dated>| {
-        for (at, _) in fetches(&log) {
-            sent.push(at);
-            driver.fetched(credential("alice", 20.0));
-        }
-    };
-    while driver.at < until {
-        let log = driver.input_dated(Input::CandidateError {
-            connection: 1,
-            url: TURN.into(),
-            code: 401,
-        });
-        step(driver, log);
-        let log = driver.forward(100);
-        step(driver, log);
-    }
-    sent
-}
-
 #[test]
 fn a_credential_that_stays_rejected_is_fetched_once_a_backoff_step() {
     let mut driver = Driver::opened(86_400.0);
@@ -1404,14 +1382,30 @@ fn a_credential_that_stays_rejected_is_fetched_once_a_backoff_step() {
 }
 
 #[test]
-fn a_storm_of_errors_does_not_put_off_the_answer_to_a_later_rejection() {
-    // The scheduled refresh of a short-lived credential often comes before the next step of the backoff.
-    let mut driver = Driver::opened(20.0);
+fn a_storm_of_errors_puts_off_neither_the_schedule_nor_the_answer_to_a_later_rejection() {
+    let mut driver = Driver::opened(86_400.0);
     driver.relayed_connection(1, connected());
-    storm(&mut driver, 10 * MINUTE);
-    driver.input(Input::Refresh);
+    // The backoff of rejections grows to a minute.
+    for round in 1..=8 {
+        driver.candidate_error(1, TURN, 401);
+        if !driver.is_fetching() {
+            driver.forward_to_fetch(MINUTE);
+        }
+        let ttl = if round < 8 { 86_400.0 } else { 20.0 };
+        driver.fetched(credential("alice", ttl));
+    }
+    let planned = driver.refresh_at().unwrap();
+    for _ in 0..50 {
+        assert_eq!(driver.candidate_error(1, TURN, 401), []);
+    }
+    assert_eq!(
+        driver.refresh_at(),
+        Some(planned),
+        "it comes before the backoff's next step"
+    );
+    driver.forward_to_fetch(20 * SECOND);
     driver.fetched(credential("alice", 86_400.0));
-    driver.forward(70 * SECOND);
+    driver.forward(MINUTE);
     driver.candidate_error(1, TURN, 401);
     assert!(driver.is_fetching());
 }

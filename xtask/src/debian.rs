@@ -1,6 +1,7 @@
 //! Debian's packages: whether they are installed, and installing them where we may.
 
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::failure::{Failure, Result};
 use crate::process;
@@ -43,7 +44,7 @@ pub fn install(packages: &[&str], why: &str) -> Result<()> {
         )));
     }
     println!("set-up: installs Debian's {} ({why})", missing.join(", "));
-    process::with_progress(apt().arg("update"))?;
+    update();
     let took = process::with_progress(
         apt()
             .args(["install", "--yes", "--no-install-recommends", "--no-remove"])
@@ -70,8 +71,23 @@ pub fn offers(package: &str) -> bool {
     if known() {
         return true;
     }
+    if !root() {
+        return false;
+    }
     // A new machine knows no packages before its first update.
-    root() && process::with_progress(apt().arg("update")).is_ok() && known()
+    update();
+    known()
+}
+
+/// Fetches the lists of packages, once in a run. A failure is not the end: one of several archives may be unreachable,
+/// and the installation after it says what is really missing.
+fn update() {
+    static UPDATED: AtomicBool = AtomicBool::new(false);
+    if !UPDATED.swap(true, Ordering::SeqCst)
+        && let Err(failure) = process::with_progress(apt().arg("update"))
+    {
+        eprintln!("xtask: {failure}");
+    }
 }
 
 pub fn root() -> bool {

@@ -240,7 +240,8 @@ fn remapped_paths(workspace: &Workspace) -> String {
     .iter()
     .map(|(from, to)| format!("--remap-path-prefix={}={to}", from.display()))
     .collect::<Vec<_>>()
-    .join(" ")
+    // Cargo's own separator, since a folder's name may hold a space.
+    .join("\u{1f}")
 }
 
 /// A folder that goes when it is no longer looked at.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::cache::Cache;
+use crate::cache::{self, Cache};
 use crate::failure::{Context, Failure, Result};
 use crate::interrupt;
 use crate::node::{self, Node};
@@ -298,13 +298,7 @@ impl Suite<'_> {
             Some(server) => server.clone(),
             None => {
                 let server = server::build(self.workspace)?;
-                println!("set-up: installs the npm packages that the tests use");
-                process::with_progress(
-                    self.node()?
-                        .run(node::npm())
-                        .args(["ci", "--no-audit", "--no-fund"])
-                        .current_dir(&tests),
-                )?;
+                install_packages(self.node()?, &tests)?;
                 self.site.insert(server).clone()
             }
         };
@@ -357,6 +351,27 @@ impl Suite<'_> {
             .map(Tools::node)
             .ok_or_else(|| Failure::new("set-up brought no Node"))
     }
+}
+
+/// Installs what tests/package-lock.json says, unless it is what is there. `npm ci` removes the folder with the mark
+/// in it first, so a mark means that an installation with this lock file came to its end.
+fn install_packages(node: &Node, tests: &Path) -> Result<()> {
+    let lock = tests.join("package-lock.json");
+    let content = fs::read(&lock).context(|| format!("cannot read {}", lock.display()))?;
+    let mark = tests
+        .join("node_modules")
+        .join(format!(".xtask-{}", cache::fingerprint(&content)));
+    if mark.exists() {
+        return Ok(());
+    }
+    println!("set-up: installs the npm packages that the tests use, in tests/node_modules");
+    let took = process::with_progress(
+        node.run(node::npm())
+            .args(["ci", "--no-audit", "--no-fund"])
+            .current_dir(tests),
+    )?;
+    println!("        done in {}", progress::seconds(took));
+    fs::write(&mark, "").context(|| format!("cannot write {}", mark.display()))
 }
 
 /// The test files of one folder, in order.

@@ -30,10 +30,14 @@ async function closeWithRevocation() {
   return { given: [first, second], status: session.state.status };
 }
 
-async function callThatLosesItsCredential({ shared }) {
+async function callThatLosesItsCredential({ shared, lag }) {
   const { SdkCall } = await import("/harness/sdk-call.mjs");
   const { until } = await import("/harness/call.mjs");
-  const call = await SdkCall.open({ shared, options: { source: "/api/turn-credentials" } });
+  const slow = async ({ reason }) => {
+    if (reason !== "initial") await new Promise((resolve) => setTimeout(resolve, lag));
+    return (await fetch("/api/turn-credentials", { method: "POST" })).json();
+  };
+  const call = await SdkCall.open({ shared, options: { source: "/api/turn-credentials" }, second: { source: slow } });
   await new Promise((resolve) => setTimeout(resolve, 2000));
   const revokedAt = Date.now();
   const revoked = call.sessions.map((session) => session.iceServers.find((server) => server.username).username);
@@ -90,10 +94,13 @@ describe("revocation", { concurrency: true }, () => {
         }
       });
 
-      for (const shared of [true, false]) {
-        const sessions = shared ? "one session for both ends" : "a session for each end";
+      for (const { shared, lag, sessions } of [
+        { shared: true, lag: 0, sessions: "one session for both ends" },
+        { shared: false, lag: 0, sessions: "a session for each end" },
+        { shared: false, lag: 500, sessions: "a session for each end, one backend half a second slower" },
+      ]) {
         it(`a call goes on when the provider revokes its credential (${sessions})`, async (t) => {
-          const result = await page.evaluate(callThatLosesItsCredential, { shared });
+          const result = await page.evaluate(callThatLosesItsCredential, { shared, lag });
           describeCall(t, `${name}, revoked, ${sessions}`, result);
           const after = result.heard.filter(({ at }) => at >= result.revokedAt);
           const refreshed = after.filter(({ type }) => type === "refreshed");

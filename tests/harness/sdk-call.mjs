@@ -43,13 +43,14 @@ export class SdkCall {
   #sampling = null;
 
   /**
-   * `shared`: one session for both ends, else one each. `options`: for `openTurnSession`. `configuration`: for the
-   * connections; relay-only unless it says otherwise. `call`: for {@link Call}.
+   * `shared`: one session for both ends, else one each. `options`: for `openTurnSession`; `second`: those of end 1's own
+   * session, if they differ. `configuration`: for the connections; relay-only unless it says otherwise. `call`: for
+   * {@link Call}.
    */
-  static async open({ shared = true, options, configuration = {}, call = {} }) {
+  static async open({ shared = true, options, second = options, configuration = {}, call = {} }) {
     const self = new SdkCall();
     self.sessions = [await openTurnSession(options)];
-    if (!shared) self.sessions.push(await openTurnSession(options));
+    if (!shared) self.sessions.push(await openTurnSession(second));
     const connections = [0, 1].map((index) =>
       self.sessions[shared ? 0 : index].createPeerConnection({ iceTransportPolicy: "relay", ...configuration }),
     );

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 /// A step shorter than this shows nothing; a longer one says once per interval that it lives.
 pub const INTERVAL: Duration = Duration::from_secs(5);
 
-const WIDTH: usize = 100;
+/// What fits on one line of a terminal with 80 columns, after the time.
+const WIDTH: usize = 66;
 
 pub struct Progress {
     begun: Instant,

@@ -319,6 +319,8 @@ impl Suite<'_> {
                 .run("node")
                 // One file at a time: they share two browsers and measure times.
                 .args(["--test", "--test-concurrency=1"])
+                // A browser that hangs must not hang the run; the longest file takes a third of this.
+                .arg("--test-timeout=1800000")
                 .args(["--test-reporter=spec", "--test-reporter-destination=stdout"])
                 .arg("--test-reporter=tap")
                 .arg(destination)

@@ -39,9 +39,7 @@ impl Toolchain {
             return Ok(Self { folder: None });
         }
         if debian::here()
-            && (PACKAGES
-                .iter()
-                .all(|package| debian::installed(package).is_some())
+            && (installed()
                 || debian::root() && PACKAGES.iter().all(|package| debian::offers(package)))
         {
             debian::install(
@@ -50,24 +48,24 @@ impl Toolchain {
             )?;
             return Self::from_debian(cache);
         }
-        if let Ok(installed) =
-            process::output(Command::new("rustup").args(["target", "list", "--installed"]))
-        {
-            println!(
-                "set-up: adds {TARGET} to the active toolchain (it has only {})",
-                installed.replace('\n', ", ")
-            );
-            process::with_progress(Command::new("rustup").args(["target", "add", TARGET]))?;
-            return Ok(Self { folder: None });
+        let mut by_hand = format!(
+            "missing: the Rust target {TARGET}. Install Rust through rustup and run `rustup target add {TARGET}`"
+        );
+        if debian::here() {
+            by_hand.push_str(&format!(
+                "; or, as root: apt-get install {}",
+                PACKAGES.join(" ")
+            ));
         }
-        Err(Failure::new(format!(
-            "missing: the Rust target {TARGET}. Install Rust through rustup and run `rustup target add {TARGET}`{}",
-            if debian::here() {
-                format!(", or, as root: apt-get install {}", PACKAGES.join(" "))
-            } else {
-                String::new()
-            }
-        )))
+        if process::output(Command::new("rustup").arg("--version")).is_err() {
+            return Err(Failure::new(by_hand));
+        }
+        println!(
+            "set-up: adds the target {TARGET} to the active Rust toolchain (the package is compiled for it)"
+        );
+        process::with_progress(Command::new("rustup").args(["target", "add", TARGET]))
+            .map_err(|failure| Failure::new(format!("{failure}\n\n{by_hand}")))?;
+        Ok(Self { folder: None })
     }
 
     fn from_debian(cache: &Cache) -> Result<Self> {
@@ -109,6 +107,12 @@ impl Toolchain {
             }
         }
     }
+}
+
+fn installed() -> bool {
+    PACKAGES
+        .iter()
+        .all(|package| debian::installed(package).is_some())
 }
 
 fn active_has_target() -> bool {

@@ -23,7 +23,8 @@ async function refreshOnce({ options, configuration }) {
 
 describe("restarts after a refresh", { concurrency: true }, () => {
   for (const name of BROWSERS) {
-    describe(name, () => {
+    // One at a time: they share a server and what it hands out.
+    describe(name, { concurrency: 1 }, () => {
       let stage;
 
       before(async () => {

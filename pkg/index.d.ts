@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" />
 /**
  * turn-wasm keeps WebRTC calls supplied with short-lived TURN credentials.
  *
@@ -99,7 +100,7 @@ export type CredentialProvider = (request: { reason: RefreshReason; signal: Abor
 /**
  * Where a session stands. `active`: the credential is live. `refreshing`: a fetch is under way. `retrying`: the last
  * fetch failed, another is planned. `refused`: the backend refused (4xx); nothing is tried until the next wake-up or
- * `refresh()`. `expired`: the credential's life is over; fetches go on. `closed`: for good.
+ * `refresh()`. `expired`: the credential's life is over; fetches go on, unless the backend refused. `closed`: for good.
  */
 export type TurnSessionStatus = "active" | "refreshing" | "retrying" | "refused" | "expired" | "closed";
 
@@ -125,7 +126,7 @@ export interface TurnSessionState {
   /** The URLs that connections get, in order. */
   readonly urls: readonly string[];
   /** URLs of the response that connections do not get, and why. */
-  readonly dropped: readonly { readonly url: string; readonly reason: "port-53" | "transport" | "max" | "invalid" }[];
+  readonly dropped: readonly { readonly url: string; readonly reason: "port-53" | "transport" | "max" }[];
 }
 
 /** One URL's result of {@link TurnSession.probe}. */
@@ -152,8 +153,11 @@ export interface TurnSessionEventMap {
   applied: CustomEvent<{ connection: RTCPeerConnection }>;
   /** `setConfiguration` threw on a connection; its old servers are still in force, other connections are served. */
   applyerror: CustomEvent<{ connection: RTCPeerConnection; error: TurnError }>;
-  /** An ICE restart begins, ours (`local`) or the other end's (`remote`). */
-  restarting: CustomEvent<{ connection: RTCPeerConnection; initiator: "local" | "remote"; reason: "refresh" | "repair" | "app" }>;
+  /**
+   * An ICE restart begins, begun by this end (`local`) or the other (`remote`). `reason`: `refresh`, fresh servers are to
+   * be used; `repair`, the path was interrupted; `other`, the app or the other end wanted it.
+   */
+  restarting: CustomEvent<{ connection: RTCPeerConnection; initiator: "local" | "remote"; reason: "refresh" | "repair" | "other" }>;
   /** A pair of the new ICE generation is selected and connected. `duration`: ms since the restart began. */
   restarted: CustomEvent<{ connection: RTCPeerConnection; initiator: "local" | "remote"; duration: number }>;
   /** No offer followed `restartIce()`: the app's `negotiationneeded` handler must make and send one. */

@@ -1,16 +1,8 @@
 // The package's entry: loads the WebAssembly module once, and gives its sessions the shape of an EventTarget.
 // What a session decides is decided in Rust; the types and their documentation are in index.d.ts.
-import load, { open } from "./dist/turn_wasm.js";
+import { Driver, load, TurnError } from "./dist/turn_wasm.js";
 
-export class TurnError extends Error {
-  constructor(code, message, { status, retryable = false, cause } = {}) {
-    super(message, cause === undefined ? undefined : { cause });
-    this.name = "TurnError";
-    this.code = code;
-    this.retryable = retryable;
-    if (status !== undefined) this.status = status;
-  }
-}
+export { TurnError };
 
 let loading;
 
@@ -22,7 +14,7 @@ export function init(module) {
 }
 
 async function start(module) {
-  const missing = ["WebAssembly", "fetch", "location", "AbortController", "WeakRef"].find((name) => !(name in globalThis));
+  const missing = ["WebAssembly", "fetch", "location", "navigator", "WeakRef"].find((name) => !(name in globalThis));
   if (missing) {
     throw new TurnError(
       "unsupported-environment",
@@ -47,94 +39,72 @@ const key = Symbol();
 
 export async function openTurnSession(options) {
   await init();
-  const session = new TurnSession(key);
-  return session[key](options);
+  const session = new TurnSession(key, options);
+  await session[key]();
+  return session;
 }
 
 export class TurnSession extends EventTarget {
-  #handle;
-  // The state after the end.
-  #last;
-  #closing;
+  #driver;
   // Events from before the app could listen.
   #early = [];
 
-  constructor(proof) {
+  constructor(proof, options) {
     if (proof !== key) throw new TypeError("sessions are made by openTurnSession()");
     super();
+    this.#driver = new Driver(options, (type, detail) => this.#emit(type, detail));
   }
 
-  async [key](options) {
-    this.#handle = await open(options, {
-      error: (code, message, status, retryable, cause) => new TurnError(code, message, { status, retryable, cause }),
-      emit: (type, detail) => this.#emit(type, detail),
-    });
+  async [key]() {
+    await this.#driver.open();
     // A task later the app has the session and has had its chance to listen.
     setTimeout(() => {
       const early = this.#early;
       this.#early = undefined;
-      for (const [type, detail] of early) this.#emit(type, detail);
+      for (const event of early) this.dispatchEvent(event);
     });
-    return this;
   }
 
   #emit(type, detail) {
-    if (this.#early) {
-      this.#early.push([type, detail]);
-      return;
-    }
-    this.dispatchEvent(new CustomEvent(type, { detail }));
-    if (type === "closed") this.#release();
-  }
-
-  // A closed session needs nothing of the WebAssembly module any more.
-  #release() {
-    const handle = this.#handle;
-    if (!handle) return;
-    this.#last = handle.state();
-    this.#handle = undefined;
-    queueMicrotask(() => handle.free());
-  }
-
-  get #live() {
-    if (this.#handle) return this.#handle;
-    throw new TurnError("closed", "the session is closed; open another one with openTurnSession()");
+    const event = new CustomEvent(type, { detail });
+    if (this.#early) this.#early.push(event);
+    else this.dispatchEvent(event);
   }
 
   createPeerConnection(configuration) {
-    return this.#live.createPeerConnection(configuration);
+    return this.#driver.createPeerConnection(configuration);
   }
 
   attach(pc, options) {
-    this.#live.attach(pc, options);
+    this.#driver.attach(pc, options);
   }
 
   detach(pc) {
-    this.#handle?.detach(pc);
+    this.#driver.detach(pc);
   }
 
   get iceServers() {
-    return this.#live.iceServers();
+    return this.#driver.iceServers;
   }
 
   get state() {
-    return this.#last ?? this.#handle.state();
+    return this.#driver.state;
   }
 
-  async refresh() {
-    await this.#live.refresh();
+  refresh() {
+    return this.#driver.refresh();
   }
 
-  async localDescription(pc, options) {
-    return this.#live.localDescription(pc, options);
+  localDescription(pc, options) {
+    return this.#driver.localDescription(pc, options);
   }
 
-  async probe(options) {
-    return this.#live.probe(options);
+  probe(options) {
+    return this.#driver.probe(options);
   }
 
   close(options) {
-    return (this.#closing ??= Promise.resolve(this.#handle?.close(Boolean(options?.revoke))));
+    return this.#driver.close(Boolean(options?.revoke));
   }
 
   [Symbol.asyncDispose ?? Symbol.for("Symbol.asyncDispose")]() {

@@ -7,9 +7,11 @@
 //! 2. [`core::selection`] drops the URLs that a connection should not get;
 //! 3. [`core::session`] decides: when to fetch, what to hand out, what to apply, and through [`core::connection`] when
 //!    to restart ICE;
-//! 4. the browser layer carries the commands out and reports what happens.
+//! 4. the browser layer, `src/browser`, carries the commands out and reports what happens.
 //!
 //! Every input is followed by a full drain of the commands. Time is an argument everywhere in the core.
+//! In WebAssembly there is no std: its panic machinery alone would double the package.
+#![cfg_attr(target_arch = "wasm32", no_std)]
 #![cfg_attr(
     test,
     allow(
@@ -20,5 +22,9 @@
     )
 )]
 
+extern crate alloc;
+
 mod browser;
 pub mod core;
+#[cfg(target_arch = "wasm32")]
+mod runtime;

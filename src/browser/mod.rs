@@ -1,17 +1,11 @@
-//! The browser layer: carries out the core's commands and reports what happens. It decides nothing.
+//! The way between the core and JavaScript, in both its halves.
+//!
+//! This half, in Rust, turns what JavaScript reports into the core's inputs, and the core's commands into plain rows.
+//! The other half, the modules beside this file, does what needs a browser: fetch, RTCPeerConnection, timers, events.
+//! It is JavaScript because it is all calls into the browser: the same in Rust, through web-sys and gloo-net, was
+//! measured at 84 KB after brotli in place of 22. Neither half decides anything.
 
-mod driver;
-mod events;
-mod gathering;
-mod handle;
-mod hooks;
-mod object;
-mod options;
-mod peer_connection;
-mod peers;
-mod probe;
-mod request;
-mod source;
-mod timer;
+mod engine;
+mod js;
+mod row;
 mod value;
-mod wakeups;

@@ -1,8 +1,9 @@
 //! A JavaScript value as the core's tree of plain values.
 
-use super::object;
+use super::js::{Array, get, keys};
 use crate::core::value::Value;
-use js_sys::{Array, Object};
+use alloc::string::String;
+use alloc::vec::Vec;
 use wasm_bindgen::prelude::*;
 
 /// Nothing in any provider's response lies deeper; what does is read as null. Keeps cycles from going on forever.
@@ -29,27 +30,27 @@ fn copy(value: &JsValue, depth: u32, count: &mut u32) -> Value {
     if let Some(truth) = value.as_bool() {
         return Value::Bool(truth);
     }
-    if depth == 0 {
+    if depth == 0 || !value.is_object() {
         return Value::Null;
     }
-    if let Some(items) = value.dyn_ref::<Array>() {
-        return Value::Array(
-            items
-                .iter()
-                .map(|item| copy(&item, depth - 1, count))
-                .collect(),
-        );
-    }
-    match value.dyn_ref::<Object>() {
-        Some(members) if !value.is_function() => {
-            let names = Object::keys(members);
-            let member = |name: JsValue| {
-                let name = name.as_string()?;
-                let member = copy(&object::get(value, &name), depth - 1, count);
-                Some((name, member))
-            };
-            Value::Object(names.iter().filter_map(member).collect())
+    let names = keys(value);
+    let mut items = Vec::new();
+    let mut members = Vec::new();
+    let is_array = Array::is_array(value);
+    for index in 0..names.length() {
+        let name = names.at(index);
+        // A getter of the app may throw.
+        let member = get(value, &name).unwrap_or(JsValue::NULL);
+        let member = copy(&member, depth - 1, count);
+        if is_array {
+            items.push(member);
+        } else {
+            members.push((name.as_string().unwrap_or_else(String::new), member));
         }
-        _ => Value::Null,
+    }
+    if is_array {
+        Value::Array(items)
+    } else {
+        Value::Object(members)
     }
 }

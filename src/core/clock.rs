@@ -45,7 +45,7 @@ impl Clock {
 
     /// Moves on to `now` and tells the session's time there.
     pub fn advance(&mut self, now: Now) -> Instant {
-        let last = std::mem::replace(&mut self.last, now);
+        let last = core::mem::replace(&mut self.last, now);
         for (clock, step) in [
             (&mut self.wall, now.wall - last.wall),
             (&mut self.monotonic, now.monotonic - last.monotonic),
@@ -71,7 +71,8 @@ impl Clock {
 
     /// What the wall clock will show at `instant`, in milliseconds since the epoch, going by its last reading.
     pub fn wall_at(&self, instant: Instant) -> f64 {
-        self.last.wall + (instant as f64 - self.elapsed).round()
+        // Whole milliseconds, and without a rounding function, which core lacks.
+        (self.last.wall + (instant as f64 - self.elapsed) + 0.5) as i64 as f64
     }
 
     /// Milliseconds from the last reading until the wall clock shows `wall`; negative if that is past.

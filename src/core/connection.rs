@@ -7,6 +7,10 @@
 //! decides which goes first; the other steps in only if nothing came.
 
 use super::clock::Instant;
+use super::sdp;
+use alloc::borrow::ToOwned;
+use alloc::string::String;
+use alloc::vec::Vec;
 
 /// After a restart is over, and after one was asked for, the next one waits this long, in milliseconds.
 const SETTLE_MS: u64 = 1_000;
@@ -26,6 +30,9 @@ const SECOND_MS: u64 = 3_000;
 /// How much longer a repair waits for a credential that is being fetched. Well under [`SECOND_MS`], so that a first end
 /// that waits for its backend and a second end that waits for the first do not start together.
 const CURE_MS: u64 = 1_500;
+/// How long a repair waits after the fresh credential came. Two ends of one call were seen to notice one broken path
+/// 1.5 s apart.
+const CURED_MS: u64 = 3_000;
 /// No offer this long after `restartIce()`: nobody listens to `negotiationneeded`.
 const STALL_MS: u64 = 5_000;
 /// Repairs in a row that may fail before the connection counts as lost.
@@ -73,6 +80,26 @@ pub struct Facts {
 }
 
 impl Facts {
+    /// Takes what is needed out of the local and the remote description, as far as there are any.
+    pub fn read(
+        signaling: Signaling,
+        ice: Ice,
+        gathering: bool,
+        lost: bool,
+        local: &str,
+        remote: &str,
+    ) -> Self {
+        let ufrag = sdp::ice_ufrag(local).map(ToOwned::to_owned);
+        Self {
+            signaling,
+            ice,
+            gathering,
+            ufrag,
+            first: sdp::goes_first(local, remote),
+            lost,
+        }
+    }
+
     /// A connection just made.
     pub const NEW: Self = Self {
         signaling: Signaling::Stable,
@@ -259,7 +286,7 @@ impl Connection {
 
     /// Takes in what the connection shows.
     pub fn observe(&mut self, facts: Facts, now: Instant, acts: &mut Vec<Act>) {
-        let before = std::mem::replace(&mut self.facts, facts);
+        let before = core::mem::replace(&mut self.facts, facts);
         if self.facts.ice != before.ice {
             self.stale = true;
             match self.facts.ice {
@@ -387,12 +414,10 @@ impl Connection {
         self.pairs.iter().any(|pair| pair.relayed)
     }
 
-    /// Since when a relayed connection has been interrupted for so long that its credential may be the reason.
-    pub fn suspect_since(&self, now: Instant) -> Option<Instant> {
-        let since = self
-            .interrupted
-            .filter(|_| self.is_relayed() && !self.told_lost)?;
-        (self.facts.ice == Ice::Failed || now >= since + INTERRUPTED_MS).then_some(since)
+    /// Since when a relayed connection has been interrupted: its credential may be the reason.
+    pub fn suspect_since(&self) -> Option<Instant> {
+        self.interrupted
+            .filter(|_| self.is_relayed() && !self.told_lost)
     }
 
     /// Until when something of a restart is in progress; `None` when nothing is. An event that ends it comes by
@@ -434,9 +459,13 @@ impl Connection {
             } else {
                 INTERRUPTED_MS
             };
-            // A credential that is being fetched may be the cure: the repair waits for it, within reason.
+            // A credential that is being fetched may be the cure: the repair waits for it, within reason. Once it is
+            // here the other end needs the time for its own: it may have noticed later, and in Firefox a restart with
+            // a refused credential at either end is the end of the call.
             let cure = if fetching { CURE_MS } else { 0 };
-            return Some((Cause::Repair, since + patience + second + cure));
+            let cured = self.owed.map_or(0, |owed| owed + CURED_MS);
+            let moment = (since + patience + cure).max(cured);
+            return Some((Cause::Repair, moment + second));
         }
         let owed = self.owed?;
         let margin = generation.servers.expires.saturating_sub(owed);
@@ -470,13 +499,6 @@ impl Connection {
         let mut next = self.look(now, acts);
         let mut at_latest =
             |moment: Instant| next = Some(next.map_or(moment, |next| next.min(moment)));
-        if self.interrupted.is_some() && self.facts.ice == Ice::Disconnected {
-            // The moment at which the credential becomes suspect.
-            let suspect = self.interrupted.unwrap_or(now) + INTERRUPTED_MS;
-            if now < suspect {
-                at_latest(suspect);
-            }
-        }
         match (self.busy_until(now), self.wanted(fetching)) {
             (Some(Instant::MAX), _) => {}
             (Some(until), Some(_)) => at_latest(until),

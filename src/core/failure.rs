@@ -1,6 +1,8 @@
 //! What went wrong, in the terms that the package's `TurnError` shows.
 
-use std::fmt;
+use super::decimal::decimal;
+use alloc::string::String;
+use core::fmt;
 
 /// The stable codes of the package's errors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +25,31 @@ pub enum Code {
 }
 
 impl Code {
+    const ALL: [Self; 14] = [
+        Self::UnsupportedEnvironment,
+        Self::InvalidOption,
+        Self::InsecureSource,
+        Self::SecretInBrowser,
+        Self::Network,
+        Self::Timeout,
+        Self::HttpStatus,
+        Self::ResponseTooLarge,
+        Self::ResponseNotJson,
+        Self::ResponseInvalid,
+        Self::Expired,
+        Self::Closed,
+        Self::ApplyFailed,
+        Self::Aborted,
+    ];
+
+    /// The code that JavaScript names; what is none counts as a network failure.
+    pub fn parse(name: &str) -> Self {
+        Self::ALL
+            .into_iter()
+            .find(|code| code.as_str() == name)
+            .unwrap_or(Self::Network)
+    }
+
     /// The code as JavaScript sees it.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -102,9 +129,13 @@ impl Failure {
         };
         Self {
             code: Code::HttpStatus,
-            message: format!(
-                "the credential endpoint answered with status {status}, expected 200 or 201: {hint}"
-            ),
+            message: [
+                "the credential endpoint answered with status ",
+                &decimal(status.into()),
+                ", expected 200 or 201: ",
+                hint,
+            ]
+            .concat(),
             status: Some(status),
             retryable,
             retry_after,
@@ -118,7 +149,7 @@ impl fmt::Display for Failure {
     }
 }
 
-impl std::error::Error for Failure {}
+impl core::error::Error for Failure {}
 
 #[cfg(test)]
 mod tests {

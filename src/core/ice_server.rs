@@ -1,7 +1,9 @@
 //! An ICE server (W3C webrtc-pc, RTCIceServer) with its secrets kept out of every print.
 
 use super::uri::IceUri;
-use std::fmt;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::fmt;
 
 /// Text that is never printed.
 #[derive(Clone, PartialEq, Eq)]

@@ -6,6 +6,7 @@
 
 pub mod clock;
 pub mod connection;
+pub mod decimal;
 pub mod failure;
 pub mod ice_server;
 pub mod random;

@@ -4,12 +4,15 @@
 //! backend adds `ttl` (seconds) or `expiresAt`. A bare array of servers is read as well. An error names the path of
 //! the field that is wrong and the kind of value that stands there, never the value of a secret.
 
+use super::decimal::{self, decimal};
 use super::failure::{Code, Failure};
 use super::ice_server::{IceServer, Secret, Username};
 use super::timestamp;
-use super::uri::IceUri;
+use super::uri::{IceUri, UriError};
 use super::value::Value;
-use std::fmt::Write;
+use alloc::string::String;
+use alloc::vec;
+use alloc::vec::Vec;
 
 /// The longest lifetime that is believed, in seconds: 366 days.
 pub const TTL_MOST_S: f64 = 31_622_400.0;
@@ -36,7 +39,7 @@ fn invalid(path: &str, expected: &str, came: &str) -> Failure {
     let separator = if path.is_empty() { "" } else { ": " };
     Failure::fatal(
         Code::ResponseInvalid,
-        format!("{path}{separator}expected {expected}, got {came}"),
+        [path, separator, "expected ", expected, ", got ", came].concat(),
     )
 }
 
@@ -57,14 +60,20 @@ pub fn read(body: &Value) -> Result<Response, Failure> {
     Ok(Response { servers, lifetime })
 }
 
+fn member(path: &str, name: &str) -> String {
+    [path, ".", name].concat()
+}
+
+fn item(path: &str, index: usize) -> String {
+    [path, "[", &decimal(index as u64), "]"].concat()
+}
+
 fn read_servers(path: &str, value: &Value) -> Result<Vec<IceServer>, Failure> {
     let servers = match value {
         Value::Array(entries) => {
             let mut servers = Vec::new();
             for (index, entry) in entries.iter().enumerate() {
-                let mut path = String::from(path);
-                let _ = write!(path, "[{index}]");
-                servers.push(read_server(&path, entry)?);
+                servers.push(read_server(&item(path, index), entry)?);
             }
             servers
         }
@@ -91,17 +100,17 @@ fn read_server(path: &str, entry: &Value) -> Result<IceServer, Failure> {
         (None, Some(url)) => ("url", url),
         (None, None) => {
             return Err(invalid(
-                &format!("{path}.urls"),
+                &member(path, "urls"),
                 "a URL or an array of URLs",
                 "nothing",
             ));
         }
     };
-    let path_of_urls = format!("{path}.{name}");
+    let path_of_urls = member(path, name);
     let urls = match urls {
         Value::String(_) => vec![read_url(&path_of_urls, urls)?],
         Value::Array(items) if !items.is_empty() => {
-            let read = |(index, item)| read_url(&format!("{path_of_urls}[{index}]"), item);
+            let read = |(index, url)| read_url(&item(&path_of_urls, index), url);
             items
                 .iter()
                 .enumerate()
@@ -127,7 +136,7 @@ fn read_server(path: &str, entry: &Value) -> Result<IceServer, Failure> {
             if missing {
                 let came = entry.get(name).map_or("nothing", Value::kind);
                 return Err(invalid(
-                    &format!("{path}.{name}"),
+                    &member(path, name),
                     "a string (this entry has a turn: URL)",
                     came,
                 ));
@@ -146,7 +155,7 @@ fn read_text<'a>(path: &str, name: &str, entry: &'a Value) -> Result<Option<&'a 
     match entry.get(name) {
         None | Some(Value::Null) => Ok(None),
         Some(Value::String(text)) => Ok(Some(text.as_str()).filter(|text| !text.is_empty())),
-        Some(other) => Err(invalid(&format!("{path}.{name}"), "a string", other.kind())),
+        Some(other) => Err(invalid(&member(path, name), "a string", other.kind())),
     }
 }
 
@@ -154,10 +163,18 @@ fn read_url(path: &str, value: &Value) -> Result<IceUri, Failure> {
     let Value::String(text) = value else {
         return Err(invalid(path, "a URL", value.kind()));
     };
-    text.parse().map_err(|error| {
+    text.parse().map_err(|error: UriError| {
         Failure::fatal(
             Code::ResponseInvalid,
-            format!("{path}: {error}, got \"{}\"", printable(text)),
+            [
+                path,
+                ": ",
+                error.as_str(),
+                ", got \"",
+                &printable(text),
+                "\"",
+            ]
+            .concat(),
         )
     })
 }
@@ -185,7 +202,7 @@ fn read_lifetime(body: &Value) -> Result<Option<Lifetime>, Failure> {
     if let Some(ttl) = body.get("ttl").filter(|ttl| **ttl != Value::Null) {
         let seconds = match ttl {
             Value::Number(seconds) => Some(*seconds),
-            Value::String(text) => text.trim().parse().ok(),
+            Value::String(text) => decimal::digits(text.trim()).map(|seconds| seconds as f64),
             _ => None,
         };
         return match seconds.filter(|seconds| is_ttl(*seconds)) {
@@ -205,9 +222,8 @@ fn read_lifetime(body: &Value) -> Result<Option<Lifetime>, Failure> {
     };
     let millis = match moment {
         Value::Number(number) => unix(*number),
-        Value::String(text) => {
-            timestamp::rfc3339(text).or_else(|| text.trim().parse().ok().and_then(unix))
-        }
+        Value::String(text) => timestamp::rfc3339(text)
+            .or_else(|| decimal::digits(text.trim()).and_then(|number| unix(number as f64))),
         _ => None,
     };
     match millis {
@@ -238,8 +254,11 @@ fn unix(number: f64) -> Option<f64> {
 /// file.
 fn number(value: &Value) -> String {
     match value {
-        Value::Number(n) if n.fract() == 0.0 && n.abs() < 1e15 => (*n as i64).to_string(),
-        Value::Number(n) if n.is_finite() && n.fract() == 0.0 => "a number far out of range".into(),
+        Value::Number(n) if *n as i64 as f64 == *n && n.abs() < 1e15 => {
+            let sign = if *n < 0.0 { "-" } else { "" };
+            [sign, &decimal((*n as i64).unsigned_abs())].concat()
+        }
+        Value::Number(n) if n.is_finite() && n.abs() >= 1e15 => "a number far out of range".into(),
         other => other.kind().into(),
     }
 }
@@ -250,17 +269,14 @@ fn lifetime_in_username(servers: &[IceServer]) -> Option<Lifetime> {
     let expiry = |server: &IceServer| {
         let name = server.username.as_ref()?.expose();
         let digits = name.split_once(':').map_or(name, |(digits, _)| digits);
-        if digits.len() != 10 || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        if digits.len() != 10 {
             return None;
         }
         // From 2017 to 2096: other ten digits are some other kind of name.
-        digits
-            .parse::<u32>()
-            .ok()
-            .filter(|seconds| (1_500_000_000..4_000_000_000).contains(seconds))
+        decimal::digits(digits).filter(|seconds| (1_500_000_000..4_000_000_000).contains(seconds))
     };
     let earliest = servers.iter().filter_map(expiry).min()?;
-    Some(Lifetime::Username(f64::from(earliest) * 1000.0))
+    Some(Lifetime::Username(earliest as f64 * 1000.0))
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! How long to wait before the next try: full-jitter exponential backoff, and what the server asked for.
 
+use super::decimal;
 use super::random::Random;
 use super::timestamp;
 
@@ -44,13 +45,8 @@ pub fn delay(
 /// Reads a `Retry-After` header (RFC 9110 section 10.2.3): seconds, or an HTTP date. Milliseconds from `wall_ms`.
 pub fn retry_after(header: &str, wall_ms: f64) -> Option<u64> {
     let header = header.trim();
-    if !header.is_empty() && header.bytes().all(|b| b.is_ascii_digit()) {
-        return Some(
-            header
-                .parse::<u64>()
-                .unwrap_or(u64::MAX)
-                .saturating_mul(1000),
-        );
+    if let Some(seconds) = decimal::digits(header) {
+        return Some(seconds.saturating_mul(1000));
     }
     timestamp::http_date(header).map(|date| (date - wall_ms).max(0.0) as u64)
 }

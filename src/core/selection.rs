@@ -2,6 +2,7 @@
 
 use super::ice_server::IceServer;
 use super::uri::{IceUri, Transport};
+use alloc::vec::Vec;
 
 /// What to do with URLs whose port is 53.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,15 +66,21 @@ impl Selection {
                 }
             }
         }
-        if self.transports.is_some() {
-            kept.sort_by_key(|(_, url)| self.rank(url));
+        if let Some(wanted) = &self.transports {
+            // Stable, and shorter than a sort: STUN, then one preference after the other.
+            kept = (0..=wanted.len())
+                .flat_map(|rank| {
+                    kept.iter()
+                        .filter(move |(_, url)| self.rank(url) == Some(rank))
+                })
+                .copied()
+                .collect();
         }
         if let Some(max) = self.max {
-            let first = first_of_each(&kept);
+            let needed = first_of_each(&kept);
             // In the order of need: one of each TURN transport, one STUN, then the rest as they come.
-            let mut order: Vec<usize> = (0..kept.len()).collect();
-            order.sort_by_key(|place| first.iter().position(|f| f == place).unwrap_or(first.len()));
-            let chosen: Vec<usize> = order.into_iter().take(max).collect();
+            let rest = (0..kept.len()).filter(|place| !needed.contains(&Some(*place)));
+            let chosen: Vec<usize> = needed.into_iter().flatten().chain(rest).take(max).collect();
             let mut place = 0;
             kept.retain(|(_, url)| {
                 let keep = chosen.contains(&place);
@@ -84,27 +91,23 @@ impl Selection {
                 keep
             });
         }
-        let mut selected: Vec<(usize, IceServer)> = Vec::new();
+        let mut selected: Vec<IceServer> = Vec::new();
+        let mut last = None;
         for (entry, url) in kept {
-            match selected.last_mut() {
-                Some((last, server)) if *last == entry => server.urls.push(url.clone()),
-                _ => {
-                    if let Some(server) = servers.get(entry) {
-                        selected.push((
-                            entry,
-                            IceServer {
-                                urls: vec![url.clone()],
-                                ..server.clone()
-                            },
-                        ));
-                    }
-                }
+            if last != Some(entry)
+                && let Some(server) = servers.get(entry)
+            {
+                selected.push(IceServer {
+                    urls: Vec::new(),
+                    ..server.clone()
+                });
+                last = Some(entry);
+            }
+            if let Some(server) = selected.last_mut() {
+                server.urls.push(url.clone());
             }
         }
-        (
-            selected.into_iter().map(|(_, server)| server).collect(),
-            dropped,
-        )
+        (selected, dropped)
     }
 
     /// The place in the order of preference; `None` for a transport that is not wanted. STUN always comes first.
@@ -120,7 +123,7 @@ impl Selection {
 }
 
 /// The places of the first TURN URL over UDP, TCP and TLS, and of the first STUN URL.
-fn first_of_each(kept: &[Place<'_>]) -> Vec<usize> {
+fn first_of_each(kept: &[Place<'_>]) -> [Option<usize>; 4] {
     let turn =
         |transport| move |url: &IceUri| url.scheme().is_turn() && url.transport() == transport;
     let find = |wanted: &dyn Fn(&IceUri) -> bool| kept.iter().position(|(_, url)| wanted(url));
@@ -130,9 +133,6 @@ fn first_of_each(kept: &[Place<'_>]) -> Vec<usize> {
         find(&turn(Transport::Tls)),
         find(&|url| !url.scheme().is_turn()),
     ]
-    .into_iter()
-    .flatten()
-    .collect()
 }
 
 #[cfg(test)]

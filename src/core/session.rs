@@ -10,6 +10,7 @@
 
 use super::clock::{Clock, Instant, Now};
 use super::connection::{Act, Cause, Connection, Facts, Initiator, Pair, Policy, Stamp};
+use super::decimal::decimal;
 use super::failure::{Code, Failure};
 use super::ice_server::{IceServer, Username};
 use super::random::Random;
@@ -18,6 +19,8 @@ use super::retry;
 use super::selection::{Drop, Selection};
 use super::uri::IceUri;
 use super::value::Value;
+use alloc::string::String;
+use alloc::vec::Vec;
 
 /// The largest margin before expiry, in milliseconds.
 const MARGIN_MOST_MS: u64 = 3_600_000;
@@ -33,8 +36,6 @@ const WAKE_JITTER_MS: u64 = 999;
 /// The longest single timer, in milliseconds. Timers pause in a system sleep on some platforms, and no event need tell
 /// of the wake-up: an overdue deadline is noticed this late at the most. It is also far below 2^31.
 const TIMER_MOST_MS: u64 = 30_000;
-/// Superseded usernames that are remembered for revocation.
-const SUPERSEDED_MOST: usize = 64;
 
 /// Names a connection within its session.
 pub type ConnectionId = u32;
@@ -308,7 +309,8 @@ pub struct Session {
     /// The next refresh for a rejected credential comes no sooner.
     reject_from: Instant,
     connections: Vec<(ConnectionId, Connection)>,
-    superseded: Vec<Username>,
+    /// Earlier usernames, with the ends of their lives.
+    superseded: Vec<(Username, Instant)>,
     timer: Option<Instant>,
 }
 
@@ -421,9 +423,7 @@ impl Session {
                 if self.connection(connection).is_some() {
                     let failure = Failure::fatal(
                         Code::ApplyFailed,
-                        format!(
-                            "setConfiguration refused the new servers, the old ones stay in force: {message}"
-                        ),
+                        ["setConfiguration refused the new servers, the old ones stay in force: ", &message].concat(),
                     );
                     commands.push(Command::Emit(Event::ApplyError(connection, failure)));
                 }
@@ -451,10 +451,10 @@ impl Session {
                     );
                     self.open_failed(failure, commands);
                 } else {
-                    self.close(false, commands);
+                    self.close(false, now, commands);
                 }
             }
-            Input::Close { revoke } => self.close(revoke, commands),
+            Input::Close { revoke } => self.close(revoke, now, commands),
         }
         self.settle(now, commands);
     }
@@ -593,11 +593,14 @@ impl Session {
             Some(seconds) => Ok((after(seconds), TtlSource::Option)),
             None => Err(Failure::fatal(
                 Code::ResponseInvalid,
-                format!(
-                    "{field}: lies {} s in the past by this device's clock, which may be wrong (clock skew); \
+                [
+                    field,
+                    ": lies ",
+                    &decimal((-left / 1000.0) as u64),
+                    " s in the past by this device's clock, which may be wrong (clock skew); \
                      send ttl (seconds) as well, it needs no clock",
-                    (-left / 1000.0) as u64
-                ),
+                ]
+                .concat(),
             )),
         }
     }
@@ -623,14 +626,11 @@ impl Session {
             .is_none_or(|old| old.servers != held.servers);
         if changed {
             self.version += 1;
-            for old in self.held.iter().flat_map(Held::usernames) {
-                if held.usernames().any(|new| new == old) || self.superseded.contains(old) {
-                    continue;
-                }
-                if self.superseded.len() == SUPERSEDED_MOST {
-                    self.superseded.remove(0);
-                }
-                self.superseded.push(old.clone());
+            // Those whose life is over need no revocation any more.
+            self.superseded.retain(|(_, expires)| *expires > now);
+            if let Some(old) = &self.held {
+                self.superseded
+                    .extend(old.usernames().map(|name| (name.clone(), old.expires)));
             }
         } else if let Some(old) = &self.held {
             // The same credential lives on: an error that came before is about this one too.
@@ -706,7 +706,7 @@ impl Session {
     }
 
     fn answer_refresh(&mut self, failure: Option<Failure>, commands: &mut Vec<Command>) {
-        if std::mem::take(&mut self.awaited) {
+        if core::mem::take(&mut self.awaited) {
             commands.push(Command::RefreshDone(failure));
         }
     }
@@ -887,7 +887,7 @@ impl Session {
         commands.push(Command::OpenFailed(failure));
     }
 
-    fn close(&mut self, revoke: bool, commands: &mut Vec<Command>) {
+    fn close(&mut self, revoke: bool, now: Instant, commands: &mut Vec<Command>) {
         if self.fetch.take().is_some() {
             commands.push(Command::CancelFetch);
         }
@@ -899,9 +899,11 @@ impl Session {
             commands.push(Command::OpenFailed(closed()));
             return;
         }
-        // One that seems expired is revoked as well: this device's clock may have been set forth.
-        let mut usernames = std::mem::take(&mut self.superseded);
-        for username in self.held.iter().flat_map(Held::usernames) {
+        // The present one even if it seems expired: this device's clock may have been set forth.
+        let mut usernames: Vec<Username> = Vec::new();
+        let superseded = self.superseded.iter().filter(|(_, expires)| *expires > now);
+        let superseded = superseded.map(|(username, _)| username);
+        for username in superseded.chain(self.held.iter().flat_map(Held::usernames)) {
             if !usernames.contains(username) {
                 usernames.push(username.clone());
             }
@@ -925,7 +927,7 @@ impl Session {
             .iter()
             .filter(|(_, c)| c.gathered_version() == self.version);
         let suspects: Vec<Instant> = suspects
-            .filter_map(|(_, connection)| connection.suspect_since(now))
+            .filter_map(|(_, connection)| connection.suspect_since())
             .collect();
         if let Some(held) = &self.held {
             let since = held.since;
@@ -1013,7 +1015,7 @@ impl Session {
     }
 
     fn tell_status(&mut self, status: Status, commands: &mut Vec<Command>) {
-        let previous = std::mem::replace(&mut self.status, status);
+        let previous = core::mem::replace(&mut self.status, status);
         if previous != status && previous != Status::Opening {
             commands.push(Command::Emit(Event::StatusChanged { status, previous }));
         }

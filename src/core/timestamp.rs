@@ -1,5 +1,6 @@
 //! The two written forms of a moment that backends send: RFC 3339 in bodies, HTTP dates in `Retry-After`.
 
+use super::decimal;
 /// Days from 1970-01-01 of a date of the proleptic Gregorian calendar; `None` for a day that is not one.
 fn days(year: i64, month: i64, day: i64) -> Option<i64> {
     let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
@@ -25,11 +26,9 @@ fn days(year: i64, month: i64, day: i64) -> Option<i64> {
 /// Reads exactly `count` digits and leaves the rest.
 fn digits(text: &mut &str, count: usize) -> Option<i64> {
     let (head, tail) = text.split_at_checked(count)?;
-    if !head.bytes().all(|b| b.is_ascii_digit()) {
-        return None;
-    }
+    let number = decimal::digits(head)?;
     *text = tail;
-    head.parse().ok()
+    i64::try_from(number).ok()
 }
 
 /// Reads one of `choices` and leaves the rest.
@@ -88,14 +87,16 @@ pub fn rfc3339(text: &str) -> Option<f64> {
 /// RFC 9110 section 5.6.7, the form that senders must use (`Sun, 06 Nov 1994 08:49:37 GMT`): milliseconds since the
 /// epoch.
 pub fn http_date(text: &str) -> Option<f64> {
-    const MONTHS: &str = "JanFebMarAprMayJunJulAugSepOctNovDec";
-    let (_, text) = text.trim().split_once(", ")?;
+    const MONTHS: [&str; 12] = [
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
+    ];
+    let (_, text) = text.trim().split_once(',')?;
     let text = &mut &*text;
+    literal(text, &[' '])?;
     let day = digits(text, 2)?;
     literal(text, &[' '])?;
     let (name, rest) = text.split_at_checked(3)?;
-    let index = MONTHS.find(name).filter(|index| index % 3 == 0)?;
-    let month = i64::try_from(index).ok()? / 3 + 1;
+    let month = (1..).zip(MONTHS).find(|(_, month)| *month == name)?.0;
     *text = rest;
     literal(text, &[' '])?;
     let year = digits(text, 4)?;

@@ -3,8 +3,11 @@
 //! These are not hierarchical URLs: no `//`, no path, no user, and the only query is `?transport=udp|tcp` on a TURN
 //! URI. What the browsers' `RTCPeerConnection` refuses is refused here, with the reason.
 
-use std::fmt;
-use std::str::FromStr;
+use super::decimal::{self, decimal};
+use alloc::borrow::ToOwned;
+use alloc::string::String;
+use core::fmt;
+use core::str::FromStr;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scheme {
@@ -72,6 +75,23 @@ impl IceUri {
         }
     }
 
+    /// The URI as it is handed to the browser.
+    pub fn to_text(&self) -> String {
+        let mut text = String::from(self.scheme.as_str());
+        text.push(':');
+        text.push_str(&self.host);
+        if let Some(port) = self.port {
+            text.push(':');
+            text.push_str(&decimal(port.into()));
+        }
+        text.push_str(match self.tcp {
+            None => "",
+            Some(false) => "?transport=udp",
+            Some(true) => "?transport=tcp",
+        });
+        text
+    }
+
     /// Whether both name one server port. Firefox reports errors of `turn:…?transport=…` without the query.
     pub fn is_same_place(&self, other: &Self) -> bool {
         self.scheme == other.scheme
@@ -81,17 +101,35 @@ impl IceUri {
 }
 
 /// Why a text is no STUN or TURN URI.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UriError {
-    #[error("expected a stun:, stuns:, turn: or turns: URL")]
     Scheme,
-    #[error("expected a host name or address after the scheme, without \"//\"")]
     Host,
-    #[error("expected a port from 1 to 65535")]
     Port,
-    #[error("expected no query other than ?transport=udp or ?transport=tcp, and none on stun:")]
     Query,
 }
+
+impl UriError {
+    /// What was expected.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Scheme => "expected a stun:, stuns:, turn: or turns: URL",
+            Self::Host => "expected a host name or address after the scheme, without \"//\"",
+            Self::Port => "expected a port from 1 to 65535",
+            Self::Query => {
+                "expected no query other than ?transport=udp or ?transport=tcp, and none on stun:"
+            }
+        }
+    }
+}
+
+impl fmt::Display for UriError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl core::error::Error for UriError {}
 
 impl FromStr for IceUri {
     type Err = UriError;
@@ -111,9 +149,11 @@ impl FromStr for IceUri {
         };
         let (host, port) = if let Some(literal) = authority.strip_prefix('[') {
             let (inside, after) = literal.split_once(']').ok_or(UriError::Host)?;
-            inside
-                .parse::<std::net::Ipv6Addr>()
-                .map_err(|_| UriError::Host)?;
+            // Whether it is an address that exists is for the browser to say; nothing else fits in brackets.
+            let hex = |b: u8| b.is_ascii_hexdigit() || matches!(b, b':' | b'.');
+            if !inside.contains(':') || !inside.bytes().all(hex) {
+                return Err(UriError::Host);
+            }
             let port = match after {
                 "" => None,
                 _ => Some(after.strip_prefix(':').ok_or(UriError::Host)?),
@@ -131,14 +171,10 @@ impl FromStr for IceUri {
         }
         let port = match port {
             None => None,
-            Some(digits) if digits.len() > 5 || !digits.bytes().all(|b| b.is_ascii_digit()) => {
-                return Err(UriError::Port);
-            }
-            Some(digits) => Some(
-                digits
-                    .parse()
-                    .ok()
-                    .filter(|port| *port != 0)
+            Some(text) => Some(
+                decimal::digits(text)
+                    .and_then(|port| u16::try_from(port).ok())
+                    .filter(|port| *port != 0 && text.len() <= 5)
                     .ok_or(UriError::Port)?,
             ),
         };
@@ -153,17 +189,7 @@ impl FromStr for IceUri {
 
 impl fmt::Display for IceUri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.scheme.as_str())?;
-        f.write_str(":")?;
-        f.write_str(&self.host)?;
-        if let Some(port) = self.port {
-            write!(f, ":{port}")?;
-        }
-        match self.tcp {
-            None => Ok(()),
-            Some(false) => f.write_str("?transport=udp"),
-            Some(true) => f.write_str("?transport=tcp"),
-        }
+        f.write_str(&self.to_text())
     }
 }
 

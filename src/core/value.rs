@@ -1,5 +1,7 @@
 //! A response as a tree of plain values, whatever it was parsed by.
 
+use alloc::string::String;
+use alloc::vec::Vec;
 /// A JSON value.
 #[derive(Clone, PartialEq)]
 pub enum Value {

@@ -1,4 +1,5 @@
-//! The npm package's generated half: pkg/dist, from the crate through wasm-bindgen, wasm-opt and esbuild.
+//! The npm package's generated half: pkg/dist, from the crate and its browser layer, through wasm-bindgen, wasm-opt and
+//! esbuild.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -26,6 +27,14 @@ const FEATURES: [&str; 6] = [
     "--enable-nontrapping-float-to-int",
     "--enable-reference-types",
     "--enable-sign-ext",
+];
+
+/// How JavaScript is made smaller. Private members of classes and `import.meta` are in ES2022.
+const ESBUILD: [&str; 4] = [
+    "--minify",
+    "--format=esm",
+    "--target=es2022",
+    "--log-level=warning",
 ];
 
 /// How many functions `--report` lists.
@@ -89,20 +98,14 @@ pub fn build(workspace: &Workspace, tools: &Tools, report: bool) -> Result<Size>
     bound(tools, &module, &generated, &["--remove-name-section"])?;
     let dist = stage.folder("dist")?;
     let wasm = optimised(tools, &generated, &dist, &["--strip-debug"])?;
-    let glue = minified(
-        tools,
-        &generated,
-        &dist,
-        &[generated.join(format!("{NAME}.js"))],
-    )?;
+    let glue = bundled(tools, workspace, &generated, &dist)?;
     if generated.join("snippets").exists() {
         return Err(Failure::new(
             "a dependency brings JavaScript snippets of its own, which the package has no place for yet",
         ));
     }
 
-    let mut measured = vec![wasm];
-    measured.extend(glue);
+    let mut measured = vec![wasm, glue];
     let entry = workspace.root().join("pkg/index.js");
     if entry.is_file() {
         measured.extend(minified(
@@ -181,6 +184,26 @@ fn optimised(tools: &Tools, from: &Path, into: &Path, also: &[&str]) -> Result<P
     Ok(to)
 }
 
+/// Makes one module of the browser layer's JavaScript and of what wasm-bindgen wrote, under the name of the latter.
+fn bundled(tools: &Tools, workspace: &Workspace, from: &Path, into: &Path) -> Result<PathBuf> {
+    let file = format!("{NAME}.js");
+    let to = into.join(&file);
+    process::with_progress(
+        tools
+            .node
+            .esbuild()
+            .arg(workspace.root().join("src/browser/entry.js"))
+            .args(ESBUILD)
+            .arg("--bundle")
+            .arg(format!(
+                "--alias:turn-wasm-glue={}",
+                from.join(&file).display()
+            ))
+            .arg(format!("--outfile={}", to.display())),
+    )?;
+    Ok(to)
+}
+
 /// Minifies modules one by one: nothing is bundled, so `import.meta.url` and the imports between them stay as written.
 fn minified(tools: &Tools, base: &Path, into: &Path, modules: &[PathBuf]) -> Result<Vec<PathBuf>> {
     process::with_progress(
@@ -188,12 +211,7 @@ fn minified(tools: &Tools, base: &Path, into: &Path, modules: &[PathBuf]) -> Res
             .node
             .esbuild()
             .args(modules)
-            .args([
-                "--minify",
-                "--format=esm",
-                "--target=es2022",
-                "--log-level=warning",
-            ])
+            .args(ESBUILD)
             .arg(format!("--outbase={}", base.display()))
             .arg(format!("--outdir={}", into.display())),
     )?;

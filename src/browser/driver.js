@@ -1,0 +1,310 @@
+// Runs a session: tells the core what happens, and carries out its commands.
+//
+// Commands run in the order in which they come. Events wait until no command is left and are dispatched then, so that a
+// listener may call any method and finds its effect at once.
+import { Engine } from "turn-wasm-glue";
+import { errorFrom, fail, TurnError } from "./error.js";
+import { localDescription } from "./gathering.js";
+import { invalid, readOptions, readPolicy, readTimeout } from "./options.js";
+import { facts, Peers, selectedPairs, usernames } from "./peers.js";
+import { probe } from "./probe.js";
+import * as report from "./report.js";
+import { fetchCredential, Refused, revokeUsername } from "./source.js";
+import { listenForWakeups } from "./wakeups.js";
+
+const TIMEOUT = 5000;
+
+const STALLED = "no offer followed restartIce(): let the connection's negotiationneeded handler create an offer, " +
+  "set it as local description and send it to the other end";
+
+const closed = () => new TurnError("closed", "the session is closed; open another one with openTurnSession()");
+
+const checked = (pc) => typeof pc?.setConfiguration === "function" ? pc : invalid("pc", "an RTCPeerConnection", pc);
+
+export class Driver {
+  #engine;
+  #source;
+  #revoke;
+  #signal;
+  #dispatch;
+  #opening = deferred();
+  #peers = new Peers((event) => this.#heard(event));
+  #running = false;
+  #events = [];
+  #dispatching = false;
+  #refreshing = [];
+  #controller;
+  // What JavaScript threw during the last fetch, and at the last setConfiguration.
+  #cause;
+  #refusal;
+  #timer;
+  #deafen;
+  #revoking;
+  #closing;
+  // The state after the end.
+  #last;
+
+  /** `dispatch`: gives an event to the app. */
+  constructor(options, dispatch) {
+    const { source, revoke, signal, core } = readOptions(options);
+    this.#engine = new Engine(...core, Math.random() * Number.MAX_SAFE_INTEGER);
+    this.#source = source;
+    this.#revoke = revoke;
+    this.#signal = signal;
+    this.#dispatch = dispatch;
+  }
+
+  /** Fetches the first credential. */
+  open() {
+    this.#deafen = listenForWakeups((what) => this.#tell(what));
+    if (navigator.onLine === false) this.#report(report.OFFLINE);
+    this.#signal?.addEventListener("abort", this.#abort);
+    this.#report(this.#signal?.aborted ? report.ABORT : report.OPEN);
+    return this.#opening.promise;
+  }
+
+  #abort = () => this.#report(report.ABORT);
+
+  // ---- what happens -----------------------------------------------------------------------------------------------
+
+  // With a look at the connections first: a closed one tells nobody.
+  #tell(what) {
+    for (const id of this.#peers.gone()) this.#detach(id);
+    this.#report(what);
+  }
+
+  #report(what, id = 0, number = 0, text = "", more = "") {
+    this.#input((engine) => engine.report(what, id, number, text, more));
+  }
+
+  #input(give) {
+    if (this.#last) return;
+    give(this.#engine);
+    if (this.#running) return;
+    this.#running = true;
+    for (let row; (row = this.#engine?.next()); ) {
+      const [command, ...values] = row;
+      this.#commands[command](...values);
+    }
+    this.#running = false;
+    this.#deliver();
+  }
+
+  #deliver() {
+    if (this.#dispatching) return;
+    this.#dispatching = true;
+    for (let event; (event = this.#events.shift()); ) this.#dispatch(...event);
+    this.#dispatching = false;
+  }
+
+  #heard({ type, currentTarget: pc, url, errorCode }) {
+    const id = this.#peers.id(pc);
+    if (id === undefined) return;
+    if (type === "icecandidateerror") this.#report(report.CANDIDATE_ERROR, id, errorCode, url ?? "");
+    else this.#report(report.OBSERVED, id, ...facts(pc));
+  }
+
+  #detach(id) {
+    this.#peers.remove(id);
+    this.#report(report.DETACHED, id);
+  }
+
+  // ---- the core's commands, by their names in row.rs ----------------------------------------------------------------
+
+  #commands = {
+    fetch: async (fetch, reason) => {
+      const controller = (this.#controller = new AbortController());
+      try {
+        const body = await fetchCredential(this.#source, reason, controller);
+        this.#cause = undefined;
+        for (const id of this.#peers.gone()) this.#detach(id);
+        this.#input((engine) => engine.fetched(fetch, body));
+      } catch (error) {
+        this.#cause = error.cause;
+        if (error instanceof Refused) this.#report(report.FETCH_REFUSED, fetch, error.status, error.retryAfter);
+        else this.#report(report.FETCH_FAILED, fetch, 2 * (error.status ?? 0) + error.retryable, error.message, error.code);
+      }
+    },
+    cancel: () => this.#controller.abort(),
+    wakeIn: (ms) => {
+      clearTimeout(this.#timer);
+      this.#timer = setTimeout(() => this.#tell(report.TIMER), ms);
+    },
+    apply: (id, version) => {
+      const pc = this.#peers.get(id);
+      if (!pc || pc.signalingState === "closed") return this.#detach(id);
+      // What it shows now was gathered from the servers before.
+      this.#report(report.OBSERVED, id, ...facts(pc));
+      try {
+        // Read back and only iceServers replaced: what a configuration leaves out falls back to its default.
+        pc.setConfiguration({ ...pc.getConfiguration(), iceServers: this.#servers(this.#peers.extra(id)) });
+        this.#report(report.APPLIED, id, version);
+      } catch (error) {
+        this.#refusal = error;
+        this.#report(report.APPLY_FAILED, id, version, error.message);
+      }
+    },
+    inspect: async (id) => {
+      const pc = this.#peers.get(id);
+      const pairs = pc ? await selectedPairs(pc) : "";
+      this.#report(report.INSPECTED, id, 0, pairs);
+    },
+    restart: (id) => this.#peers.get(id)?.restartIce(),
+    revoke: (names) => {
+      if (!this.#revoke) return;
+      const warn = (shown, error) => this.#dispatch("warning", {
+        message: `revoking ${shown} failed: ${error instanceof Refused ? `the endpoint answered with status ${error.status}` : error.message}`,
+      });
+      this.#revoking = Promise.all(names.map(([name, shown]) =>
+        revokeUsername(this.#revoke, name).catch((error) => warn(shown, error))));
+    },
+    opened: () => this.#opening.resolve(),
+    openFailed: (row) => {
+      this.#opening.reject(errorFrom(row, this.#cause));
+      this.#leave();
+    },
+    refreshDone: (row) => {
+      for (const { resolve, reject } of this.#refreshing.splice(0)) row ? reject(errorFrom(row, this.#cause)) : resolve();
+    },
+    emit: (type, ...values) => {
+      const detail = this.#details[type]?.(...values) ?? null;
+      if (type === "closed") this.#leave();
+      else this.#events.push([type, detail]);
+    },
+  };
+
+  // An event's details from its row.
+  #details = {
+    refreshed: (reason, changed) => {
+      const { expiresAt, refreshAt, username } = this.state;
+      return { reason, expiresAt, refreshAt, username, changed };
+    },
+    refresherror: (reason, row) => {
+      const { attempts, refreshAt } = this.state;
+      return { reason, error: errorFrom(row, this.#cause), attempts, retryAt: refreshAt };
+    },
+    expired: (row) => ({ error: errorFrom(row) }),
+    applied: (id) => ({ connection: this.#peers.get(id) }),
+    applyerror: (id, row) => ({ connection: this.#peers.get(id), error: errorFrom(row, this.#refusal) }),
+    restarting: (id, initiator, reason) => ({ connection: this.#peers.get(id), initiator, reason }),
+    restarted: (id, initiator, duration) => ({ connection: this.#peers.get(id), initiator, duration }),
+    restartstalled: (id) => ({ connection: this.#peers.get(id), message: STALLED }),
+    connectionlost: (id) => ({ connection: this.#peers.get(id) }),
+    ttlassumed: () => ({ ttl: this.state.ttl }),
+    statechange: (status, previous) => ({ status, previous }),
+  };
+
+  // Ends everything that could still call back, and lets the core go.
+  #leave() {
+    clearTimeout(this.#timer);
+    this.#deafen();
+    this.#signal?.removeEventListener("abort", this.#abort);
+    for (const id of this.#peers.ids()) this.#peers.remove(id);
+    this.#last = this.state;
+    this.#engine.free();
+    this.#engine = undefined;
+    // The last event, after what could not be revoked was told.
+    Promise.resolve(this.#revoking).then(() => {
+      this.#events.push(["closed", null]);
+      this.#deliver();
+    });
+  }
+
+  // ---- what the app asks for -----------------------------------------------------------------------------------------
+
+  get #live() {
+    if (this.#last) throw closed();
+    return this.#engine;
+  }
+
+  #servers(extra = []) {
+    return [...this.#live.servers().map(([urls, username, credential]) =>
+      credential === null ? { urls } : { urls, username, credential }), ...extra];
+  }
+
+  get iceServers() {
+    return this.#servers();
+  }
+
+  get state() {
+    if (this.#last) return this.#last;
+    const [status, expiresAt, refreshAt, ttl, ttlSource, username, attempts, connections, error, urls, dropped] = this.#engine.state();
+    return {
+      status, expiresAt, refreshAt, ttl, ttlSource, username, attempts, connections,
+      lastError: errorFrom(error, this.#cause),
+      urls,
+      dropped: dropped.map(([url, reason]) => ({ url, reason })),
+    };
+  }
+
+  createPeerConnection(configuration) {
+    const extra = configuration?.iceServers ?? [];
+    const iceServers = this.#servers(extra);
+    needsPeerConnections();
+    const pc = new RTCPeerConnection({ ...configuration, iceServers });
+    this.#report(report.CREATED, this.#peers.add(pc, extra));
+    return pc;
+  }
+
+  attach(pc, options) {
+    this.#live;
+    const policy = readPolicy(options?.iceRestart);
+    if (checked(pc).signalingState === "closed") fail("apply-failed", "pc: the connection is closed; attach a live one");
+    const known = this.#peers.id(pc);
+    const id = known ?? this.#peers.add(pc, []);
+    this.#refusal = undefined;
+    const [states, local, remote] = facts(pc);
+    this.#report(report.ATTACHED, id, states + 256 * (policy & 255), `${usernames(pc)}\0${local}`, remote);
+    const cause = this.#refusal;
+    if (known !== undefined || !cause) return;
+    this.#detach(id);
+    fail("apply-failed", `setConfiguration refused the session's servers: ${cause.message}`, { cause });
+  }
+
+  detach(pc) {
+    const id = this.#peers.id(pc);
+    if (id !== undefined) this.#detach(id);
+  }
+
+  async refresh() {
+    this.#live;
+    const done = deferred();
+    this.#refreshing.push(done);
+    this.#report(report.REFRESH);
+    return done.promise;
+  }
+
+  async localDescription(pc, options) {
+    this.#live;
+    return localDescription(checked(pc), readTimeout("timeout", options?.timeout, TIMEOUT));
+  }
+
+  async probe(options) {
+    const timeout = readTimeout("timeout", options?.timeout, TIMEOUT);
+    const servers = this.#servers();
+    needsPeerConnections();
+    return Promise.all(servers.flatMap((server) => server.urls.map((url) => probe({ ...server, urls: [url] }, timeout))));
+  }
+
+  close(revoke) {
+    return (this.#closing ??= this.#close(revoke));
+  }
+
+  async #close(revoke) {
+    this.#report(revoke ? report.CLOSE_AND_REVOKE : report.CLOSE);
+    await this.#revoking;
+  }
+}
+
+function needsPeerConnections() {
+  if (!globalThis.RTCPeerConnection) {
+    fail("unsupported-environment", "this environment has no RTCPeerConnection; iceServers and refresh() work without it");
+  }
+}
+
+// Promise.withResolvers, for browsers before 2024.
+function deferred() {
+  const settle = {};
+  settle.promise = new Promise((resolve, reject) => Object.assign(settle, { resolve, reject }));
+  return settle;
+}

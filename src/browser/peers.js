@@ -1,0 +1,93 @@
+// The connections of a session, held weakly, and what they show of their ICE.
+
+const EVENTS = ["signalingstatechange", "iceconnectionstatechange", "connectionstatechange", "icegatheringstatechange", "icecandidateerror"];
+
+// By the places that engine.rs reads.
+const SIGNALING = { stable: 0, "have-local-offer": 1, "have-remote-pranswer": 1, closed: 3 };
+const ICE = { new: 0, checking: 1, connected: 2, completed: 2, disconnected: 3, failed: 4 };
+
+/** What a connection shows now, as engine.rs takes it: the states in one number, the two descriptions. */
+export function facts(pc) {
+  // Chromium leaves iceConnectionState at "disconnected" when the connection has failed.
+  const failed = pc.connectionState === "failed" && pc.iceConnectionState === "disconnected";
+  // Firefox ends the DTLS transport together with ICE, and no restart revives it; Chromium keeps it.
+  const lost = [pc.sctp, ...pc.getSenders()].some((user) => ["failed", "closed"].includes(user?.transport?.state));
+  return [
+    (SIGNALING[pc.signalingState] ?? 2) +
+      8 * (failed ? ICE.failed : ICE[pc.iceConnectionState] ?? 0) +
+      (pc.iceGatheringState === "gathering" ? 64 : 0) +
+      (lost ? 128 : 0),
+    pc.localDescription?.sdp ?? "",
+    pc.remoteDescription?.sdp ?? "",
+  ];
+}
+
+/** The usernames in a connection's configuration, one a line. */
+export const usernames = (pc) => pc.getConfiguration().iceServers?.map(({ username }) => username ?? "").join("\n") ?? "";
+
+/** The selected candidate pairs, one a line; empty while there is none. */
+export async function selectedPairs(pc) {
+  const lines = [];
+  try {
+    const report = await pc.getStats();
+    report.forEach(({ type, selectedCandidatePairId: id }) => {
+      const pair = type === "transport" && report.get(id);
+      const local = pair && report.get(pair.localCandidateId);
+      if (local) lines.push(`${local.candidateType} ${local.usernameFragment ?? ""} ${id}`);
+    });
+  } catch {
+    // A closed connection may refuse its statistics: it has no selected pair.
+  }
+  return lines.join("\n");
+}
+
+export class Peers {
+  #peers = new Map();
+  #ids = new WeakMap();
+  #last = 0;
+  #listener;
+
+  constructor(listener) {
+    this.#listener = listener;
+  }
+
+  /** Takes a connection in. `extra`: the app's own servers, which come after ours. */
+  add(pc, extra) {
+    const id = ++this.#last;
+    this.#ids.set(pc, id);
+    this.#peers.set(id, { weak: new WeakRef(pc), extra });
+    for (const event of EVENTS) pc.addEventListener(event, this.#listener);
+    return id;
+  }
+
+  id(pc) {
+    return this.#ids.get(pc);
+  }
+
+  get(id) {
+    return this.#peers.get(id)?.weak.deref();
+  }
+
+  extra(id) {
+    return this.#peers.get(id).extra;
+  }
+
+  remove(id) {
+    const pc = this.get(id);
+    if (pc) {
+      this.#ids.delete(pc);
+      for (const event of EVENTS) pc.removeEventListener(event, this.#listener);
+    }
+    this.#peers.delete(id);
+  }
+
+  /** All of them. */
+  ids() {
+    return [...this.#peers.keys()];
+  }
+
+  /** Those that are closed or collected: a closed connection tells nobody. */
+  gone() {
+    return this.ids().filter((id) => (this.get(id)?.signalingState ?? "closed") === "closed");
+  }
+}

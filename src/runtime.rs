@@ -1,0 +1,11 @@
+//! What std would bring to WebAssembly: an allocator, and an end for what must never happen.
+
+#[global_allocator]
+static ALLOCATOR: talc::wasm::WasmDynamicTalc = talc::wasm::new_wasm_dynamic_allocator();
+
+/// A panic is a bug of this package and never follows from input. The trap reaches JavaScript as a
+/// `WebAssembly.RuntimeError` with its stack.
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    core::arch::wasm32::unreachable()
+}

@@ -6,6 +6,7 @@
     clippy::panic
 )]
 
+use turn_wasm::core::clock::NEVER;
 use turn_wasm::core::connection::{
     Act, Cause, Connection, Facts, Ice, Initiator, Pair, Policy, Signaling, Stamp,
 };
@@ -160,7 +161,7 @@ impl Call {
         }
         let mut acts = Vec::new();
         let next = end.engine.drive(end.fetching, self.now, &mut acts);
-        end.wake = next.map(|next| next.min(self.now + 30 * SECOND).max(self.now + 1));
+        end.wake = (next < NEVER).then(|| next.min(self.now + 30 * SECOND).max(self.now + 1));
         self.act(who, acts);
     }
 
@@ -472,7 +473,7 @@ fn a_connection_without_a_generation_needs_no_restart() {
     let mut acts = Vec::new();
     engine.observe(Facts::NEW, 0, &mut acts);
     engine.applied(stamp(2, 2 * MINUTE), 10);
-    assert_eq!(engine.drive(false, 10, &mut acts), None);
+    assert_eq!(engine.drive(false, 10, &mut acts), NEVER);
     let offered = Facts {
         signaling: Signaling::HaveLocalOffer,
         ufrag: Some("a0".into()),

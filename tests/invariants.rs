@@ -21,7 +21,7 @@ use proptest::test_runner::{Config, TestRunner};
 use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 use std::fmt::{self, Write};
-use turn_wasm::core::connection::{Facts, Ice, Pair, Policy, Signaling};
+use turn_wasm::core::connection::{Act, Facts, Ice, Pair, Policy, Signaling};
 use turn_wasm::core::failure::{Code, Failure};
 use turn_wasm::core::session::{Command, Event, Input, Options, Reason, Status};
 
@@ -470,7 +470,7 @@ impl Model {
                     );
                     assert!(self.connections.contains(&connection));
                 }
-                Command::Restart(connection) => {
+                Command::Act(connection, Act::Restart) => {
                     let facts = &self.driver.facts[&connection];
                     assert_eq!(facts.signaling, Signaling::Stable, "a restart in between");
                     assert!(self.connections.contains(&connection));

@@ -3,6 +3,7 @@
 // Commands run in the order in which they come. Events wait until no command is left and are dispatched then, so that a
 // listener may call any method and finds its effect at once.
 import { Engine } from "turn-wasm-glue";
+import { written } from "./body.js";
 import { errorFrom, fail, TurnError } from "./error.js";
 import { localDescription } from "./gathering.js";
 import { invalid, readOptions, readPolicy, readTimeout } from "./options.js";
@@ -30,6 +31,7 @@ export class Driver {
   #opening = deferred();
   #peers = new Peers((event) => this.#heard(event));
   #running = false;
+  #commands = [];
   #events = [];
   #dispatching = false;
   #refreshing = [];
@@ -74,17 +76,13 @@ export class Driver {
   }
 
   #report(what, id = 0, number = 0, text = "", more = "") {
-    this.#input((engine) => engine.report(what, id, number, text, more));
-  }
-
-  #input(give) {
     if (this.#last) return;
-    give(this.#engine);
+    this.#commands.push(...JSON.parse(this.#engine.report(what, id, number, text, more)));
     if (this.#running) return;
     this.#running = true;
-    for (let row; (row = this.#engine?.next()); ) {
+    for (let row; !this.#last && (row = this.#commands.shift()); ) {
       const [command, ...values] = row;
-      this.#commands[command](...values);
+      this.#perform[command](...values);
     }
     this.#running = false;
     this.#deliver();
@@ -111,14 +109,14 @@ export class Driver {
 
   // ---- the core's commands, by their names in row.rs ----------------------------------------------------------------
 
-  #commands = {
+  #perform = {
     fetch: async (fetch, reason) => {
       const controller = (this.#controller = new AbortController());
       try {
         const body = await fetchCredential(this.#source, reason, controller);
         this.#cause = undefined;
         for (const id of this.#peers.gone()) this.#detach(id);
-        this.#input((engine) => engine.fetched(fetch, body));
+        this.#report(report.FETCHED, fetch, 0, written(body));
       } catch (error) {
         this.#cause = error.cause;
         if (error instanceof Refused) this.#report(report.FETCH_REFUSED, fetch, error.status, error.retryAfter);
@@ -218,7 +216,7 @@ export class Driver {
   }
 
   #servers(extra = []) {
-    return [...this.#live.servers().map(([urls, username, credential]) =>
+    return [...JSON.parse(this.#live.servers()).map(([urls, username, credential]) =>
       credential === null ? { urls } : { urls, username, credential }), ...extra];
   }
 
@@ -228,9 +226,9 @@ export class Driver {
 
   get state() {
     if (this.#last) return this.#last;
-    const [status, expiresAt, refreshAt, ttl, ttlSource, username, attempts, connections, error, urls, dropped] = this.#engine.state();
+    const [status, expiresAt, refreshAt, ttl, ttlSource, username, attempts, connections, error, urls, dropped] = JSON.parse(this.#engine.state());
     return {
-      status, expiresAt, refreshAt, ttl, ttlSource, username, attempts, connections,
+      status, expiresAt, refreshAt, ttl: ttl / 1000, ttlSource, username, attempts, connections,
       lastError: errorFrom(error, this.#cause),
       urls,
       dropped: dropped.map(([url, reason]) => ({ url, reason })),

@@ -1,22 +1,19 @@
-//! A session as JavaScript drives it: report what happened, then carry out what [`Engine::next`] says until it says
-//! nothing.
-//!
-//! The core is never borrowed while JavaScript runs: a response is copied before it is handed over.
+//! A session as JavaScript drives it: report what happened, then carry out the commands that come back.
 
 use super::js::{monotonic, wall};
-use super::row;
+use super::row::Rows;
 use super::value;
 use crate::core::clock::Now;
 use crate::core::connection::{Facts, Ice, Pair, Policy, Signaling};
-use crate::core::failure::{Code, Failure};
+use crate::core::failure::{Code, Details, Failure};
 use crate::core::retry;
 use crate::core::selection::{Port53, Selection};
-use crate::core::session::{Command, Input, Options, Session};
+use crate::core::session::{Input, Options, Session};
 use crate::core::source_url::SourceUrl;
+use crate::core::text::cut;
 use crate::core::uri::Transport;
-use alloc::string::{String, ToString};
+use alloc::string::String;
 use alloc::vec::Vec;
-use core::cell::RefCell;
 use wasm_bindgen::prelude::*;
 
 fn now() -> Now {
@@ -26,23 +23,22 @@ fn now() -> Now {
     }
 }
 
-/// Checks an address that credentials may be fetched from: null, or why not. `trusted`: of the page's own origin, in a
-/// secure context.
+/// Checks an address that credentials may be fetched from: null, or why not, as JSON. `trusted`: of the page's own
+/// origin, in a secure context.
 #[wasm_bindgen(js_name = checkSource)]
-pub fn check_source(option: &str, protocol: &str, hostname: &str, trusted: bool) -> JsValue {
+pub fn check_source(option: &str, protocol: &str, hostname: &str, trusted: bool) -> String {
     let url = SourceUrl {
         protocol,
         hostname,
         trusted,
     };
-    row::failure(url.check(option).err().as_ref())
+    let mut rows = Rows::new();
+    rows.failure(url.check(option).err().as_ref());
+    rows.finish()
 }
 
 #[wasm_bindgen]
-pub struct Engine {
-    session: RefCell<Session>,
-    commands: RefCell<Vec<Command>>,
-}
+pub struct Engine(Session);
 
 /// What a connection shows, packed by peers.js: the place of the signalling state, eight times that of the ICE state, and
 /// bits for gathering and lost.
@@ -71,21 +67,31 @@ fn facts(packed: u32, local: &str, remote: &str) -> Facts {
 }
 
 /// The selected pairs, one a line: the local candidate's type, its username fragment, the pair's id.
-fn pairs(lines: &str) -> Vec<Pair> {
-    let pair = |line: &str| {
-        let mut words = line.split(' ');
-        let relayed = words.next()? == "relay";
-        let ufrag = words
-            .next()
-            .filter(|ufrag| !ufrag.is_empty())
-            .map(ToString::to_string);
-        Some(Pair {
-            id: words.next()?.to_string(),
-            relayed,
-            ufrag,
-        })
-    };
-    lines.split('\n').filter_map(pair).collect()
+fn pairs(mut lines: &str) -> Vec<Pair> {
+    let mut pairs = Vec::new();
+    while !lines.is_empty() {
+        let (line, rest) = cut(lines, b'\n');
+        let (kind, names) = cut(line, b' ');
+        let (ufrag, id) = cut(names, b' ');
+        pairs.push(Pair {
+            id: id.into(),
+            relayed: kind == "relay",
+            ufrag: (!ufrag.is_empty()).then(|| ufrag.into()),
+        });
+        lines = rest;
+    }
+    pairs
+}
+
+/// One a line.
+fn usernames(mut lines: &str) -> Vec<String> {
+    let mut usernames = Vec::new();
+    while !lines.is_empty() {
+        let (line, rest) = cut(lines, b'\n');
+        usernames.push(line.into());
+        lines = rest;
+    }
+    usernames
 }
 
 /// The place of a policy in `["relayed", "always", "never"]`; any other stands for none.
@@ -100,25 +106,26 @@ fn policy(place: u32) -> Option<Policy> {
 
 #[wasm_bindgen]
 impl Engine {
-    /// Checked options: `ttl` NaN for none, `transports` by their places in `["udp", "tcp", "tls"]` or empty, `max` 0 for
-    /// none.
+    /// Checked options: `ttl` NaN for none, `transports` by their places in `["udp", "tcp", "tls"]` from 1 on, as the
+    /// digits of a number to the base of 4, the first one lowest, `max` 0 for none.
     #[wasm_bindgen(constructor)]
     pub fn new(
         ttl: f64,
         drop_port53: bool,
-        transports: &[u8],
+        mut transports: u32,
         max: u32,
         restart: u32,
         seed: f64,
     ) -> Self {
-        let transports: Vec<Transport> = transports
-            .iter()
-            .map(|place| match place {
-                0 => Transport::Udp,
-                1 => Transport::Tcp,
+        let mut wanted = Vec::new();
+        while transports > 0 {
+            wanted.push(match transports & 3 {
+                1 => Transport::Udp,
+                2 => Transport::Tcp,
                 _ => Transport::Tls,
-            })
-            .collect();
+            });
+            transports >>= 2;
+        }
         let options = Options {
             ttl: (ttl > 0.0).then_some(ttl),
             selection: Selection {
@@ -127,45 +134,24 @@ impl Engine {
                 } else {
                     Port53::Keep
                 },
-                transports: (!transports.is_empty()).then_some(transports),
+                transports: (!wanted.is_empty()).then_some(wanted),
                 max: (max > 0).then_some(max as usize),
             },
             policy: policy(restart).unwrap_or(Policy::Relayed),
             seed: seed as u64,
         };
-        Self {
-            session: RefCell::new(Session::new(options, now())),
-            commands: RefCell::default(),
-        }
+        Self(Session::new(options, now()))
     }
 
-    fn input(&self, input: Input) {
-        let mut commands = Vec::new();
-        self.session
-            .borrow_mut()
-            .handle(input, now(), &mut commands);
-        self.commands.borrow_mut().extend(commands);
-    }
-
-    /// The next command: a method's name and its arguments; undefined when there is none.
-    pub fn next(&self) -> JsValue {
-        let mut commands = self.commands.borrow_mut();
-        if commands.is_empty() {
-            JsValue::UNDEFINED
-        } else {
-            row::command(commands.remove(0))
-        }
-    }
-
-    /// Something happened, by its place in browser/report.js, with what belongs to it there. One export for all of
-    /// them: each costs its own conversions.
-    pub fn report(&self, what: u32, id: u32, number: u32, text: String, more: &str) {
+    /// Something happened, by its place in browser/report.js, with what belongs to it there: the commands that follow.
+    /// One export for all of them: each costs its own conversions.
+    pub fn report(&mut self, what: u32, id: u32, number: u32, text: &str, more: &str) -> String {
         let connection = id;
         let failed = |failure| Input::FetchFailed {
             fetch: id.into(),
             failure,
         };
-        self.input(match what {
+        let input = match what {
             0 => Input::Open,
             1 => Input::Timer,
             2 => Input::Woke,
@@ -177,25 +163,27 @@ impl Engine {
             8 => Input::Close { revoke: true },
             9 => failed(Failure::from_status(
                 number as u16,
-                retry::retry_after(&text, wall()),
+                retry::retry_after(text, wall()),
             )),
-            10 => failed(Failure {
-                status: (number > 1).then_some((number >> 1) as u16),
+            10 => failed(Failure::new(Details {
+                code: Code::parse(more),
+                message: text.into(),
+                status: (number >> 1) as u16,
                 retryable: number & 1 != 0,
-                ..Failure::retryable(Code::parse(more), text)
-            }),
+                retry_after: None,
+            })),
             11 => Input::Created {
                 connection,
                 policy: None,
             },
             12 => {
                 // The usernames in its configuration, one a line, stand before the local description.
-                let (usernames, local) = text.split_once('\0').unwrap_or_default();
+                let (names, local) = cut(text, 0);
                 Input::Attached {
                     connection,
                     policy: policy(number >> 8),
                     facts: facts(number, local, more),
-                    usernames: usernames.split('\n').map(ToString::to_string).collect(),
+                    usernames: usernames(names),
                 }
             }
             13 => Input::Detached { connection },
@@ -206,38 +194,46 @@ impl Engine {
             15 => Input::ApplyFailed {
                 connection,
                 version: number.into(),
-                message: text,
+                message: text.into(),
             },
             16 => Input::Observed {
                 connection,
-                facts: facts(number, &text, more),
+                facts: facts(number, text, more),
             },
             17 => Input::Inspected {
                 connection,
-                pairs: pairs(&text),
+                pairs: pairs(text),
             },
             18 => Input::CandidateError {
                 connection,
-                url: text,
+                url: text.into(),
                 code: number as u16,
             },
-            _ => return,
-        });
+            _ => Input::Fetched {
+                fetch: id.into(),
+                body: value::read(&mut { text }),
+            },
+        };
+        let mut commands = Vec::new();
+        self.0.handle(input, now(), &mut commands);
+        let mut rows = Rows::new();
+        for command in &commands {
+            rows.command(command);
+        }
+        rows.finish()
     }
 
-    pub fn fetched(&self, fetch: u32, body: &JsValue) {
-        let body = value::from_js(body);
-        self.input(Input::Fetched {
-            fetch: fetch.into(),
-            body,
-        });
+    pub fn servers(&mut self) -> String {
+        let mut rows = Rows::new();
+        for server in self.0.servers(now()) {
+            rows.server(server);
+        }
+        rows.finish()
     }
 
-    pub fn servers(&self) -> JsValue {
-        row::servers(&self.session.borrow_mut().servers(now()))
-    }
-
-    pub fn state(&self) -> JsValue {
-        row::state(&self.session.borrow_mut().state(now()))
+    pub fn state(&mut self) -> String {
+        let mut rows = Rows::new();
+        rows.state(&self.0.state(now()));
+        rows.finish()
     }
 }

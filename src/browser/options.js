@@ -6,6 +6,7 @@ export const POLICIES = ["relayed", "always", "never"];
 const TRANSPORTS = ["udp", "tcp", "tls"];
 const TTL_MOST = 31622400;
 
+const isNumber = (value) => typeof value === "number";
 const isObject = (value) => typeof value === "object" && value !== null;
 
 // What a value is. Texts are shown only where they are short, for they may be secrets.
@@ -28,7 +29,7 @@ const oneOf = (option, value, fallback, choices) =>
 export const readPolicy = (value) => POLICIES.indexOf(oneOf("iceRestart", value, undefined, POLICIES));
 
 export const readTimeout = (option, value, fallback) =>
-  either(option, value, fallback, "milliseconds from 1 to 600000", (ms) => ms >= 1 && ms <= 600000);
+  either(option, value, fallback, "milliseconds from 1 to 600000", (ms) => isNumber(ms) && ms >= 1 && ms <= 600000);
 
 export function readOptions(options) {
   if (!isObject(options)) invalid("options", "an object with a source", options);
@@ -43,9 +44,9 @@ export function readOptions(options) {
     revoke: revoke == null ? undefined : readSource("revoke", revoke),
     signal: either("signal", signal, undefined, "an AbortSignal", (given) => given instanceof AbortSignal),
     core: [
-      either("ttl", ttl, NaN, `seconds over 0, up to ${TTL_MOST} (366 days)`, (given) => given > 0 && given <= TTL_MOST),
+      either("ttl", ttl, NaN, `seconds over 0, up to ${TTL_MOST} (366 days)`, (given) => isNumber(given) && given > 0 && given <= TTL_MOST),
       port === "drop" || (port === "auto" && !trickles),
-      Uint8Array.from(list, (name) => TRANSPORTS.indexOf(name)),
+      [...new Set(list)].reduceRight((packed, name) => 4 * packed + TRANSPORTS.indexOf(name) + 1, 0),
       either("urls.max", max, 0, "a whole number from 1 on", (given) => Number.isInteger(given) && given > 0),
       readPolicy(iceRestart),
     ],
@@ -84,11 +85,12 @@ function toJson(option, body) {
 function readUrl(option, value) {
   let url;
   try {
-    url = new URL(value, globalThis.document?.baseURI ?? location.href);
+    // Anything else would become a text first, undefined too.
+    url = new URL(typeof value === "string" || value instanceof URL ? value : "//", globalThis.document?.baseURI ?? location.href);
   } catch {
     invalid(`${option}.url`, "a URL", value);
   }
-  const refusal = checkSource(option, url.protocol, url.hostname, url.origin === location.origin && globalThis.isSecureContext === true);
+  const [refusal] = JSON.parse(checkSource(option, url.protocol, url.hostname, url.origin === location.origin && globalThis.isSecureContext === true));
   if (refusal) throw errorFrom(refusal);
   return url.href;
 }

@@ -30,3 +30,5 @@ export const OBSERVED = 16;
 export const INSPECTED = 17;
 /** Connection, code, URL. */
 export const CANDIDATE_ERROR = 18;
+/** Fetch, 0, the body as body.js writes it down. */
+export const FETCHED = 19;

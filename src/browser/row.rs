@@ -1,167 +1,250 @@
-//! Rows of plain values: how commands, servers and the state reach JavaScript, which names their columns.
+//! Rows of plain values, as JSON: how commands, servers and the state reach JavaScript, which names their columns.
 
-use crate::core::connection::{Cause, Initiator};
+use crate::core::connection::{Act, Cause, Initiator};
+use crate::core::decimal::decimal;
 use crate::core::failure::Failure;
 use crate::core::ice_server::{IceServer, Secret, Username};
-use crate::core::session::{Command, Event, State};
-use crate::core::uri::IceUri;
+use crate::core::session::{Command, ConnectionId, Event, State};
+use alloc::string::String;
 
-use super::js::Array;
-use wasm_bindgen::prelude::*;
+/// JSON arrays being written.
+pub struct Rows(String);
 
-/// A row being filled.
-pub struct Row(Array);
-
-impl Row {
-    pub fn new(kind: &str) -> Self {
-        Self(Array::new()).and(kind)
+impl Rows {
+    /// The outermost row is begun.
+    pub fn new() -> Self {
+        Self("[".into())
     }
 
-    pub fn empty() -> Self {
-        Self(Array::new())
+    /// What was written, with the outermost row ended.
+    pub fn finish(mut self) -> String {
+        self.end();
+        self.0
     }
 
-    pub fn and(self, value: impl Into<JsValue>) -> Self {
-        self.0.push(&value.into());
-        self
+    fn begin(&mut self) {
+        self.raw("[");
     }
 
-    pub fn done(self) -> JsValue {
-        self.0.into()
+    fn end(&mut self) {
+        self.0.push_str("]");
     }
-}
 
-/// Rows as an array.
-fn list(rows: impl Iterator<Item = JsValue>) -> JsValue {
-    rows.fold(Row::empty(), Row::and).done()
-}
-
-fn text(value: Option<&str>) -> JsValue {
-    value.map_or(JsValue::NULL, JsValue::from_str)
-}
-
-fn number(value: Option<f64>) -> JsValue {
-    value.map_or(JsValue::NULL, JsValue::from_f64)
-}
-
-fn url(url: &IceUri) -> JsValue {
-    JsValue::from_str(&url.to_text())
-}
-
-/// `[code, message, status, retryable]`.
-pub fn failure(failure: Option<&Failure>) -> JsValue {
-    let Some(failure) = failure else {
-        return JsValue::NULL;
-    };
-    Row::new(failure.code.as_str())
-        .and(failure.message.as_str())
-        .and(f64::from(failure.status.unwrap_or(0)))
-        .and(failure.retryable)
-        .done()
-}
-
-/// `[urls, username, credential]` each.
-pub fn servers(servers: &[IceServer]) -> JsValue {
-    list(servers.iter().map(|server| {
-        Row::empty()
-            .and(list(server.urls.iter().map(url)))
-            .and(text(server.username.as_ref().map(Username::expose)))
-            .and(text(server.credential.as_ref().map(Secret::expose)))
-            .done()
-    }))
-}
-
-/// The members of `TurnSessionState`, in the order of index.d.ts.
-pub fn state(state: &State) -> JsValue {
-    let dropped = state
-        .dropped
-        .iter()
-        .map(|(dropped, why)| Row::empty().and(url(dropped)).and(why.as_str()).done());
-    Row::new(state.status.as_str())
-        .and(number(state.expires_at))
-        .and(number(state.refresh_at))
-        .and(state.ttl_s)
-        .and(state.ttl_source.as_str())
-        .and(text(state.username.as_deref()))
-        .and(state.attempts)
-        .and(state.connections as f64)
-        .and(failure(state.last_error.as_ref()))
-        .and(list(state.urls.iter().map(url)))
-        .and(list(dropped))
-        .done()
-}
-
-/// A command's name, which is that of the method that carries it out, and its arguments.
-pub fn command(command: Command) -> JsValue {
-    match command {
-        Command::Fetch { fetch, reason } => {
-            Row::new("fetch").and(fetch as f64).and(reason.as_str())
+    #[inline(never)]
+    fn raw(&mut self, json: &str) {
+        if !self.0.ends_with('[') {
+            self.0.push_str(",");
         }
-        Command::CancelFetch => Row::new("cancel"),
-        Command::WakeIn(ms) => Row::new("wakeIn").and(ms as f64),
-        Command::Apply {
-            connection,
-            version,
-        } => Row::new("apply").and(connection).and(version as f64),
-        Command::Inspect(connection) => Row::new("inspect").and(connection),
-        Command::Restart(connection) => Row::new("restart").and(connection),
-        Command::Revoke(usernames) => Row::new("revoke").and(list(
-            usernames
-                .iter()
-                .map(|name| Row::empty().and(name.expose()).and(name.redacted()).done()),
-        )),
-        Command::Opened => Row::new("opened"),
-        Command::OpenFailed(reason) => Row::new("openFailed").and(failure(Some(&reason))),
-        Command::RefreshDone(reason) => Row::new("refreshDone").and(failure(reason.as_ref())),
-        Command::Emit(event) => emit(event),
+        self.0.push_str(json);
     }
-    .done()
-}
 
-fn emit(event: Event) -> Row {
-    let row = Row::new("emit");
-    match event {
-        Event::Refreshed { reason, changed } => {
-            row.and("refreshed").and(reason.as_str()).and(changed)
+    #[inline(never)]
+    fn text(&mut self, text: &str) {
+        self.raw("\"");
+        for c in text.chars() {
+            match c {
+                '\0'..' ' => {
+                    // No digit of them comes after 1f.
+                    self.0
+                        .push_str(if c < '\x10' { "\\u000" } else { "\\u001" });
+                    self.0
+                        .push(char::from_digit(c as u32 & 15, 16).unwrap_or('0'));
+                }
+                '"' | '\\' => {
+                    self.0.push('\\');
+                    self.0.push(c);
+                }
+                _ => self.0.push(c),
+            }
         }
-        Event::RefreshError {
-            reason,
-            failure: error,
-        } => row
-            .and("refresherror")
-            .and(reason.as_str())
-            .and(failure(Some(&error))),
-        Event::Expired(error) => row.and("expired").and(failure(Some(&error))),
-        Event::Applied(id) => row.and("applied").and(id),
-        Event::ApplyError(id, error) => row.and("applyerror").and(id).and(failure(Some(&error))),
-        Event::Restarting(id, initiator, cause) => row
-            .and("restarting")
-            .and(id)
-            .and(name(initiator))
-            .and(match cause {
+        self.0.push('"');
+    }
+
+    fn number(&mut self, number: u64) {
+        self.raw(&decimal(number));
+    }
+
+    fn truth(&mut self, truth: bool) {
+        self.raw(if truth { "true" } else { "false" });
+    }
+
+    fn text_or_null(&mut self, text: Option<&str>) {
+        match text {
+            Some(text) => self.text(text),
+            None => self.raw("null"),
+        }
+    }
+
+    fn number_or_null(&mut self, number: Option<f64>) {
+        match number {
+            Some(number) => self.number((number + 0.5) as u64),
+            None => self.raw("null"),
+        }
+    }
+
+    /// `[code, message, status, retryable]`.
+    pub fn failure(&mut self, failure: Option<&Failure>) {
+        let Some(failure) = failure else {
+            return self.raw("null");
+        };
+        self.begin();
+        self.text(failure.code.as_str());
+        self.text(&failure.message);
+        self.number(failure.status.into());
+        self.truth(failure.retryable);
+        self.end();
+    }
+
+    /// `[urls, username, credential]`.
+    pub fn server(&mut self, server: &IceServer) {
+        self.begin();
+        self.begin();
+        for url in &server.urls {
+            self.text(url.as_str());
+        }
+        self.end();
+        self.text_or_null(server.username.as_ref().map(Username::expose));
+        self.text_or_null(server.credential.as_ref().map(Secret::expose));
+        self.end();
+    }
+
+    /// The members of `TurnSessionState`, in the order of index.d.ts; the ttl in milliseconds.
+    pub fn state(&mut self, state: &State<'_>) {
+        self.text(state.status.as_str());
+        self.number_or_null(state.expires_at);
+        self.number_or_null(state.refresh_at);
+        self.number((state.ttl_s * 1000.0 + 0.5) as u64);
+        self.text(state.ttl_source.as_str());
+        self.text_or_null(state.username.as_deref());
+        self.number(state.attempts.into());
+        self.number(state.connections as u64);
+        self.failure(state.last_error);
+        self.begin();
+        for url in state.servers().iter().flat_map(|server| &server.urls) {
+            self.text(url.as_str());
+        }
+        self.end();
+        self.begin();
+        for (url, why) in state.dropped() {
+            self.begin();
+            self.text(url.as_str());
+            self.text(why.as_str());
+            self.end();
+        }
+        self.end();
+    }
+
+    /// A command's name, which is that of the method that carries it out, and its arguments.
+    pub fn command(&mut self, command: &Command) {
+        self.begin();
+        match command {
+            Command::Fetch { fetch, reason } => {
+                self.text("fetch");
+                self.number(*fetch);
+                self.text(reason.as_str());
+            }
+            Command::CancelFetch => self.text("cancel"),
+            Command::WakeIn(ms) => {
+                self.text("wakeIn");
+                self.number(*ms);
+            }
+            Command::Apply {
+                connection,
+                version,
+            } => {
+                self.named("apply", *connection);
+                self.number(*version);
+            }
+            Command::Act(id, act) => self.act(*id, act),
+            Command::Revoke(usernames) => {
+                self.text("revoke");
+                self.begin();
+                for name in usernames {
+                    self.begin();
+                    self.text(name.expose());
+                    self.text(&name.redacted());
+                    self.end();
+                }
+                self.end();
+            }
+            Command::Opened => self.text("opened"),
+            Command::OpenFailed(reason) => {
+                self.text("openFailed");
+                self.failure(Some(reason));
+            }
+            Command::RefreshDone(reason) => {
+                self.text("refreshDone");
+                self.failure(reason.as_ref());
+            }
+            Command::Emit(event) => {
+                self.text("emit");
+                self.event(event);
+            }
+        }
+        self.end();
+    }
+
+    fn named(&mut self, name: &str, id: ConnectionId) {
+        self.text(name);
+        self.number(id.into());
+    }
+
+    fn act(&mut self, id: ConnectionId, act: &Act) {
+        let name = match act {
+            Act::Inspect => return self.named("inspect", id),
+            Act::Restart => return self.named("restart", id),
+            Act::Restarting { .. } => "restarting",
+            Act::Restarted { .. } => "restarted",
+            Act::Stalled => "restartstalled",
+            Act::Lost => "connectionlost",
+        };
+        self.text("emit");
+        self.named(name, id);
+        if let Act::Restarting { initiator, .. } | Act::Restarted { initiator, .. } = act {
+            self.text(match initiator {
+                Initiator::Local => "local",
+                Initiator::Remote => "remote",
+            });
+        }
+        match act {
+            Act::Restarting { cause, .. } => self.text(match cause {
                 Cause::Refresh => "refresh",
                 Cause::Repair => "repair",
                 Cause::Other => "other",
             }),
-        Event::Restarted(id, initiator, duration) => row
-            .and("restarted")
-            .and(id)
-            .and(name(initiator))
-            .and(duration as f64),
-        Event::RestartStalled(id) => row.and("restartstalled").and(id),
-        Event::ConnectionLost(id) => row.and("connectionlost").and(id),
-        Event::TtlAssumed => row.and("ttlassumed"),
-        Event::StatusChanged { status, previous } => row
-            .and("statechange")
-            .and(status.as_str())
-            .and(previous.as_str()),
-        Event::Closed => row.and("closed"),
+            Act::Restarted { duration, .. } => self.number(*duration),
+            _ => {}
+        }
     }
-}
 
-fn name(initiator: Initiator) -> &'static str {
-    match initiator {
-        Initiator::Local => "local",
-        Initiator::Remote => "remote",
+    fn event(&mut self, event: &Event) {
+        match event {
+            Event::Refreshed { reason, changed } => {
+                self.text("refreshed");
+                self.text(reason.as_str());
+                self.truth(*changed);
+            }
+            Event::RefreshError { reason, failure } => {
+                self.text("refresherror");
+                self.text(reason.as_str());
+                self.failure(Some(failure));
+            }
+            Event::Expired(failure) => {
+                self.text("expired");
+                self.failure(Some(failure));
+            }
+            Event::Applied(id) => self.named("applied", *id),
+            Event::ApplyError(id, failure) => {
+                self.named("applyerror", *id);
+                self.failure(Some(failure));
+            }
+            Event::TtlAssumed => self.text("ttlassumed"),
+            Event::StatusChanged { status, previous } => {
+                self.text("statechange");
+                self.text(status.as_str());
+                self.text(previous.as_str());
+            }
+            Event::Closed => self.text("closed"),
+        }
     }
 }

@@ -96,8 +96,11 @@ function call(callback, argument) {
   return new Promise((resolve, reject) => {
     const late = () => reject(retryable("timeout", `the app's function did not settle within ${FUNCTION_MOST} ms`));
     const timer = setTimeout(late, FUNCTION_MOST);
-    const thrown = (error) => reject(
-      error instanceof TurnError ? error : retryable("network", `the app's function threw: ${error?.message ?? typeof error}`, error),
+    // A TurnError of the app's own decides whether to try again.
+    const thrown = (cause) => reject(
+      cause instanceof TurnError
+        ? new TurnError(cause.code, cause.message, { ...cause, cause })
+        : retryable("network", `the app's function threw: ${cause?.message ?? typeof cause}`, cause),
     );
     // Inside a promise, so that what it throws at once counts as well.
     Promise.resolve(argument).then(callback).then(resolve, thrown).finally(() => clearTimeout(timer));

@@ -22,6 +22,9 @@ pub struct Now {
 /// Milliseconds since the session began. Never goes back.
 pub type Instant = u64;
 
+/// The instant that never comes. What is added to it may be any span.
+pub const NEVER: Instant = 1 << 62;
+
 /// The session's own time.
 #[derive(Clone, Debug)]
 pub struct Clock {
@@ -30,6 +33,9 @@ pub struct Clock {
     wall: f64,
     monotonic: f64,
     elapsed: f64,
+    /// What the wall clock showed at instant 0. Follows it only where it was set, not its rounding: a deadline that
+    /// is shown stays where it is.
+    origin: f64,
 }
 
 impl Clock {
@@ -40,6 +46,7 @@ impl Clock {
             wall: 0.0,
             monotonic: 0.0,
             elapsed: 0.0,
+            origin: now.wall,
         }
     }
 
@@ -61,6 +68,10 @@ impl Clock {
                 *clock = self.elapsed;
             }
         }
+        let origin = now.wall - self.elapsed;
+        if (origin - self.origin).abs() > ROUNDING_MS {
+            self.origin = origin;
+        }
         self.instant()
     }
 
@@ -71,8 +82,7 @@ impl Clock {
 
     /// What the wall clock will show at `instant`, in milliseconds since the epoch, going by its last reading.
     pub fn wall_at(&self, instant: Instant) -> f64 {
-        // Whole milliseconds, and without a rounding function, which core lacks.
-        (self.last.wall + (instant as f64 - self.elapsed) + 0.5) as i64 as f64
+        self.origin + instant as f64
     }
 
     /// Milliseconds from the last reading until the wall clock shows `wall`; negative if that is past.

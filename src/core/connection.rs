@@ -6,10 +6,12 @@
 //! servers were applied makes ours unnecessary. Of two ends that both need one, the order of their DTLS fingerprints
 //! decides which goes first; the other steps in only if nothing came.
 
-use super::clock::Instant;
+use super::clock::{Instant, NEVER};
 use super::sdp;
 use alloc::borrow::ToOwned;
+use alloc::boxed::Box;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 /// After a restart is over, and after one was asked for, the next one waits this long, in milliseconds.
@@ -176,20 +178,27 @@ struct Generation {
     initiator: Initiator,
     /// Not the connection's first one.
     restart: bool,
-    negotiated: Option<Instant>,
+    /// When its offer was answered, or [`NEVER`].
+    negotiated: Instant,
     /// A pair of it is selected and connected.
     done: bool,
     /// ICE failed after it was negotiated. A failure from before lasts until the first new candidates are tried.
     failed: bool,
     /// The pairs selected when it began.
-    old_pairs: Vec<String>,
+    old_pairs: Arc<Vec<Pair>>,
 }
 
 impl Generation {
+    /// It is the outcome of a restart, and may not have connected yet.
+    fn is_settling(&self, now: Instant) -> bool {
+        let time = self.negotiated..self.negotiated + CONNECTING_MS;
+        self.restart && !self.done && time.contains(&now)
+    }
+
     fn owns(&self, pair: &Pair) -> bool {
         match &pair.ufrag {
             Some(ufrag) => *ufrag == self.ufrag,
-            None => !self.old_pairs.contains(&pair.id),
+            None => !self.old_pairs.iter().any(|old| old.id == pair.id),
         }
     }
 }
@@ -202,19 +211,19 @@ pub struct Connection {
     pub offered: u64,
     facts: Facts,
     servers: Stamp,
-    generation: Option<Generation>,
+    generation: Option<Box<Generation>>,
     /// The generation that a rollback of the pending offer returns to.
-    replaced: Option<Generation>,
-    pairs: Vec<Pair>,
-    inspected: Option<Instant>,
+    replaced: Option<Box<Generation>>,
+    pairs: Arc<Vec<Pair>>,
+    inspected: Instant,
     inspecting: bool,
     /// The pairs may have changed since they were read.
     stale: bool,
-    /// Since when other servers are in force than the ones gathered from.
-    owed: Option<Instant>,
-    asked: Option<Instant>,
+    /// Since when other servers are in force than the ones gathered from; [`NEVER`] if they are not, as below.
+    owed: Instant,
+    asked: Instant,
     stalled: bool,
-    interrupted: Option<Instant>,
+    interrupted: Instant,
     settled: Instant,
     repairs: u32,
     told_lost: bool,
@@ -230,14 +239,14 @@ impl Connection {
             servers,
             generation: None,
             replaced: None,
-            pairs: Vec::new(),
-            inspected: None,
+            pairs: Arc::default(),
+            inspected: NEVER,
             inspecting: false,
             stale: false,
-            owed: None,
-            asked: None,
+            owed: NEVER,
+            asked: NEVER,
             stalled: false,
-            interrupted: None,
+            interrupted: NEVER,
             settled: 0,
             repairs: 0,
             told_lost: false,
@@ -251,36 +260,32 @@ impl Connection {
 
     /// The version of the servers that the present generation was gathered from.
     pub fn gathered_version(&self) -> u64 {
-        self.generation
-            .as_ref()
-            .map_or(self.servers.version, |generation| {
-                generation.servers.version
-            })
+        let generation = self.generation.as_ref();
+        generation.map_or(self.servers, |g| g.servers).version
     }
 
     /// Other servers are in force from now on.
     pub fn applied(&mut self, servers: Stamp, now: Instant) {
         self.servers = servers;
         self.stalled = false;
-        self.owed = self
-            .generation
-            .as_ref()
-            .filter(|g| g.servers.version != servers.version)
-            .map(|_| now);
+        self.owe(now);
+    }
+
+    /// A restart is owed from now on, if other servers are in force than the ones gathered from.
+    fn owe(&mut self, now: Instant) {
+        let owes = self.gathered_version() != self.servers.version;
+        self.owed = if owes { now } else { NEVER };
     }
 
     /// The credential of these servers lives until another moment than was thought.
     pub fn restamp(&mut self, servers: Stamp) {
-        for stamp in [
-            Some(&mut self.servers),
-            self.generation.as_mut().map(|g| &mut g.servers),
-        ]
-        .into_iter()
-        .flatten()
+        if self.servers.version == servers.version {
+            self.servers = servers;
+        }
+        if let Some(generation) = &mut self.generation
+            && generation.servers.version == servers.version
         {
-            if stamp.version == servers.version {
-                *stamp = servers;
-            }
+            generation.servers = servers;
         }
     }
 
@@ -291,28 +296,28 @@ impl Connection {
             self.stale = true;
             match self.facts.ice {
                 Ice::Connected => {
-                    self.interrupted = None;
+                    self.interrupted = NEVER;
                     self.repairs = 0;
                     // The app's own restart may have brought back what was given up.
                     self.told_lost = false;
                 }
                 Ice::Disconnected | Ice::Failed => {
-                    self.interrupted.get_or_insert(now);
-                    let failed = self.facts.ice == Ice::Failed;
-                    if let Some(generation) = self.generation.as_mut().filter(|_| failed) {
-                        generation.failed = generation.negotiated.is_some();
+                    self.interrupted = self.interrupted.min(now);
+                    if let Some(generation) = &mut self.generation
+                        && self.facts.ice == Ice::Failed
+                    {
+                        generation.failed = generation.negotiated < NEVER;
                     }
                 }
                 Ice::New | Ice::Checking => {}
             }
         }
         self.follow_generation(now, acts);
-        if self.facts.signaling == Signaling::Stable && before.signaling != Signaling::Stable {
-            self.stale = true;
-        }
+        let stable = self.facts.signaling == Signaling::Stable;
+        self.stale |= stable && before.signaling != Signaling::Stable;
         if let Some(generation) = &mut self.generation {
-            if self.facts.signaling == Signaling::Stable && generation.negotiated.is_none() {
-                generation.negotiated = Some(now);
+            if stable && generation.negotiated == NEVER {
+                generation.negotiated = now;
                 self.replaced = None;
             }
             if !generation.restart && self.facts.ice == Ice::Connected {
@@ -325,25 +330,16 @@ impl Connection {
         let Some(ufrag) = &self.facts.ufrag else {
             return;
         };
-        if self
-            .generation
-            .as_ref()
-            .is_some_and(|generation| generation.ufrag == *ufrag)
-        {
+        let is_it = |known: &Option<Box<Generation>>| {
+            known.as_ref().is_some_and(|known| known.ufrag == *ufrag)
+        };
+        if is_it(&self.generation) {
             return;
         }
-        if self
-            .replaced
-            .as_ref()
-            .is_some_and(|replaced| replaced.ufrag == *ufrag)
-        {
+        if is_it(&self.replaced) {
             // The pending offer was rolled back.
             self.generation = self.replaced.take();
-            self.owed = self
-                .generation
-                .as_ref()
-                .filter(|g| g.servers.version != self.servers.version)
-                .map(|_| now);
+            self.owe(now);
             return;
         }
         let initiator = if self.facts.signaling == Signaling::HaveLocalOffer {
@@ -353,25 +349,26 @@ impl Connection {
         };
         let restart = self.generation.is_some();
         // Ours counts from restartIce() on; an offer of the other end that came first was not ours.
-        let ours = self.asked.take().filter(|_| initiator == Initiator::Local);
+        let ours = self.asked < NEVER && initiator == Initiator::Local;
         let next = Generation {
             ufrag: ufrag.clone(),
             servers: self.servers,
-            began: ours.unwrap_or(now),
+            began: if ours { self.asked } else { now },
             initiator,
             restart,
-            negotiated: None,
+            negotiated: NEVER,
             done: false,
             failed: false,
-            old_pairs: self.pairs.iter().map(|pair| pair.id.clone()).collect(),
+            old_pairs: self.pairs.clone(),
         };
-        let last = self.generation.replace(next);
-        if last.as_ref().is_some_and(|last| last.negotiated.is_some()) {
+        let last = self.generation.replace(Box::new(next));
+        if last.as_ref().is_some_and(|last| last.negotiated < NEVER) {
             self.replaced = last;
         }
-        self.owed = None;
+        self.asked = NEVER;
+        self.owed = NEVER;
         self.stalled = false;
-        if restart && ours.is_none() {
+        if restart && !ours {
             acts.push(Act::Restarting {
                 initiator,
                 cause: Cause::Other,
@@ -382,10 +379,10 @@ impl Connection {
     /// Takes in the selected pairs.
     pub fn inspected(&mut self, pairs: Vec<Pair>, now: Instant, acts: &mut Vec<Act>) {
         self.inspecting = false;
-        self.inspected = Some(now);
+        self.inspected = now;
         // A path that broke leaves no selected pair behind; what it was like still decides about its repair.
-        if self.interrupted.is_none() || !pairs.is_empty() {
-            self.pairs = pairs;
+        if self.interrupted == NEVER || !pairs.is_empty() {
+            self.pairs = Arc::new(pairs);
         }
         let Some(generation) = &mut self.generation else {
             return;
@@ -393,7 +390,7 @@ impl Connection {
         let selected =
             !self.pairs.is_empty() && self.pairs.iter().all(|pair| generation.owns(pair));
         if !generation.done
-            && generation.negotiated.is_some()
+            && generation.negotiated < NEVER
             && self.facts.ice == Ice::Connected
             && selected
         {
@@ -414,46 +411,59 @@ impl Connection {
         self.pairs.iter().any(|pair| pair.relayed)
     }
 
-    /// Since when a relayed connection has been interrupted: its credential may be the reason.
-    pub fn suspect_since(&self) -> Option<Instant> {
-        self.interrupted
-            .filter(|_| self.is_relayed() && !self.told_lost)
+    /// Whether a relayed connection has been interrupted since `moment` or later: its credential may be the reason.
+    pub fn is_suspect_since(&self, moment: Instant) -> bool {
+        (moment..NEVER).contains(&self.interrupted) && self.is_relayed() && !self.told_lost
     }
 
-    /// Until when something of a restart is in progress; `None` when nothing is. An event that ends it comes by
-    /// itself, so the moment only says when to look again at the latest.
-    fn busy_until(&self, now: Instant) -> Option<Instant> {
+    /// Until when something of a restart is in progress; a moment that is past when nothing is. An event that ends it
+    /// comes by itself, so the moment only says when to look again at the latest.
+    ///
+    /// No servers are applied meanwhile either: changed ones let Firefox follow a restart that it has just answered by
+    /// one of its own, and the two end the call.
+    pub fn busy_until(&self, now: Instant) -> Instant {
         if self.facts.signaling != Signaling::Stable {
-            return Some(Instant::MAX);
+            return NEVER;
         }
-        if let Some(asked) = self.asked {
-            return Some(asked + STALL_MS);
+        if self.asked < NEVER {
+            return self.asked + STALL_MS;
         }
+        let Some(generation) = &self.generation else {
+            return self.settled;
+        };
         if now < self.settled {
-            return Some(self.settled);
+            self.settled
+        } else if self.facts.gathering && now < generation.began + GATHERING_MS {
+            generation.began + GATHERING_MS
+        } else if generation.is_settling(now) && !generation.failed {
+            generation.negotiated + CONNECTING_MS
+        } else {
+            0
         }
-        let generation = self.generation.as_ref()?;
-        if self.facts.gathering && now < generation.began + GATHERING_MS {
-            return Some(generation.began + GATHERING_MS);
-        }
-        let over = generation.negotiated? + CONNECTING_MS;
-        let connecting = !generation.done && !generation.failed && now < over;
-        (generation.restart && connecting).then_some(over)
     }
 
-    /// What a restart is wanted for, and from when on.
-    fn wanted(&self, fetching: bool) -> Option<(Cause, Instant)> {
-        if self.policy == Policy::Never || self.stalled || self.facts.lost || self.told_lost {
-            return None;
+    /// Whether the selected pairs were read since `moment`.
+    fn is_inspected_since(&self, moment: Instant) -> bool {
+        (moment..NEVER).contains(&self.inspected)
+    }
+
+    /// What a restart is wanted for, and from when on; from [`NEVER`] or later for nothing.
+    fn wanted(&self, fetching: bool) -> (Cause, Instant) {
+        const NOTHING: (Cause, Instant) = (Cause::Other, NEVER);
+        let given_up = self.stalled || self.facts.lost || self.told_lost;
+        let Some(generation) = &self.generation else {
+            return NOTHING;
+        };
+        if self.policy == Policy::Never || given_up {
+            return NOTHING;
         }
-        let always = self.policy == Policy::Always;
-        let generation = self.generation.as_ref()?;
+        let concerned = self.policy == Policy::Always || self.is_relayed();
         let second = if self.facts.first == Some(false) {
             SECOND_MS
         } else {
             0
         };
-        if let Some(since) = self.interrupted.filter(|_| always || self.is_relayed()) {
+        if self.interrupted < NEVER && concerned {
             let patience = if self.facts.ice == Ice::Failed {
                 0
             } else {
@@ -463,106 +473,116 @@ impl Connection {
             // here the other end needs the time for its own: it may have noticed later, and in Firefox a restart with
             // a refused credential at either end is the end of the call.
             let cure = if fetching { CURE_MS } else { 0 };
-            let cured = self.owed.map_or(0, |owed| owed + CURED_MS);
-            let moment = (since + patience + cure).max(cured);
-            return Some((Cause::Repair, moment + second));
+            let mut moment = self.interrupted + patience + cure;
+            if self.owed < NEVER {
+                moment = moment.max(self.owed + CURED_MS);
+            }
+            return (Cause::Repair, moment + second);
         }
-        let owed = self.owed?;
+        let owed = self.owed;
         let margin = generation.servers.expires.saturating_sub(owed);
         if self.facts.ice != Ice::Connected {
             // Gathered from a dead credential it has no relay, and may never connect without one.
-            let patience = generation.negotiated? + SETTLE_MS;
-            return (margin == 0).then_some((Cause::Repair, owed.max(patience) + second));
+            let patience = generation.negotiated + SETTLE_MS;
+            return if margin == 0 {
+                (Cause::Repair, owed.max(patience) + second)
+            } else {
+                NOTHING
+            };
         }
-        if !always && (self.inspected < Some(owed) || !self.is_relayed()) {
-            return None;
+        if !concerned || self.policy != Policy::Always && !self.is_inspected_since(owed) {
+            return NOTHING;
         }
-        let wait = match (second, margin) {
-            (0, _) => 0,
-            (second, 0) => second,
-            (_, margin) => (margin / 2).max(SETTLE_MS),
+        let wait = if second > 0 && margin > 0 {
+            (margin / 2).max(SETTLE_MS)
+        } else {
+            second
         };
-        Some((Cause::Refresh, owed + wait))
+        (Cause::Refresh, owed + wait)
     }
 
     /// Does what is due, and tells when to be called again at the latest. `fetching`: a credential is on its way.
-    pub fn drive(&mut self, fetching: bool, now: Instant, acts: &mut Vec<Act>) -> Option<Instant> {
-        if self.facts.lost && self.interrupted.is_some() && !self.told_lost {
+    pub fn drive(&mut self, fetching: bool, now: Instant, acts: &mut Vec<Act>) -> Instant {
+        if self.facts.lost && self.interrupted < NEVER && !self.told_lost {
             self.told_lost = true;
             acts.push(Act::Lost);
         }
-        if self.asked.is_some_and(|asked| now >= asked + STALL_MS) {
-            self.asked = None;
+        if now >= self.asked + STALL_MS {
+            self.asked = NEVER;
             self.stalled = true;
             acts.push(Act::Stalled);
         }
-        let mut next = self.look(now, acts);
-        let mut at_latest =
-            |moment: Instant| next = Some(next.map_or(moment, |next| next.min(moment)));
-        match (self.busy_until(now), self.wanted(fetching)) {
-            (Some(Instant::MAX), _) => {}
-            (Some(until), Some(_)) => at_latest(until),
-            (Some(until), None) if self.asked.is_some() => at_latest(until),
-            (None, Some((_, moment))) if now < moment => at_latest(moment),
-            (None, Some((cause, _))) => {
-                if cause == Cause::Repair && self.repairs >= REPAIRS_MOST {
-                    if self.facts.ice == Ice::Failed {
-                        self.told_lost = true;
-                        acts.push(Act::Lost);
-                    }
-                    return next;
-                }
-                self.repairs += u32::from(cause == Cause::Repair);
-                self.asked = Some(now);
-                self.settled = now + SETTLE_MS;
-                at_latest(now + STALL_MS);
-                acts.push(Act::Restarting {
-                    initiator: Initiator::Local,
-                    cause,
-                });
-                acts.push(Act::Restart);
-            }
-            (_, None) => {}
+        let next = self.look(now, acts);
+        let busy = self.busy_until(now);
+        let (cause, moment) = self.wanted(fetching);
+        if busy > now {
+            return if moment < NEVER || self.asked < NEVER {
+                next.min(busy)
+            } else {
+                next
+            };
         }
-        next
+        if now < moment {
+            return next.min(moment);
+        }
+        if cause == Cause::Repair {
+            if self.repairs >= REPAIRS_MOST {
+                if self.facts.ice == Ice::Failed {
+                    self.told_lost = true;
+                    acts.push(Act::Lost);
+                }
+                return next;
+            }
+            self.repairs += 1;
+        }
+        self.asked = now;
+        self.settled = now + SETTLE_MS;
+        acts.push(Act::Restarting {
+            initiator: Initiator::Local,
+            cause,
+        });
+        acts.push(Act::Restart);
+        next.min(now + STALL_MS)
     }
 
     /// Looks at the selected pairs if that is due; tells when it will be.
-    fn look(&mut self, now: Instant, acts: &mut Vec<Act>) -> Option<Instant> {
-        let polled = self
-            .generation
-            .as_ref()
-            .filter(|g| g.restart && !g.done)
-            .and_then(|g| g.negotiated)
-            .is_some_and(|negotiated| now < negotiated + CONNECTING_MS);
-        let owed = self
-            .owed
-            .filter(|_| self.policy == Policy::Relayed && self.facts.ice == Ice::Connected);
+    fn look(&mut self, now: Instant, acts: &mut Vec<Act>) -> Instant {
+        let generation = self.generation.as_ref();
+        let polled = generation.is_some_and(|generation| generation.is_settling(now));
+        let connected = self.policy == Policy::Relayed && self.facts.ice == Ice::Connected;
+        let since = if polled {
+            0
+        } else if connected {
+            self.owed
+        } else {
+            NEVER
+        };
         let due = if self.stale {
-            Some(now)
+            now
+        } else if since == NEVER {
+            NEVER
+        } else if !self.is_inspected_since(since) {
+            now
         } else if polled {
             // Polled, for not every browser tells when the pair changes.
-            Some(self.inspected.map_or(now, |last| last + POLL_MS))
-        } else if let Some(owed) = owed {
-            match self.inspected {
-                // No pair at all is an answer that came too early.
-                Some(last) if last >= owed && self.pairs.is_empty() => Some(last + SETTLE_MS),
-                Some(last) if last >= owed && !self.is_relayed() => Some(last + LOOK_MS),
-                Some(last) if last >= owed => None,
-                _ => Some(now),
-            }
+            self.inspected + POLL_MS
+        } else if self.pairs.is_empty() {
+            // No pair at all is an answer that came too early.
+            self.inspected + SETTLE_MS
+        } else if self.is_relayed() {
+            NEVER
         } else {
-            None
-        }?;
+            self.inspected + LOOK_MS
+        };
         if self.inspecting {
-            return None;
+            return NEVER;
         }
         if now >= due {
             self.inspecting = true;
             self.stale = false;
             acts.push(Act::Inspect);
-            return None;
+            return NEVER;
         }
-        Some(due)
+        due
     }
 }

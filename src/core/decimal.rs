@@ -3,22 +3,17 @@
 use alloc::string::String;
 
 /// The number in decimal.
-pub fn decimal(mut number: u64) -> String {
-    let mut digits = [0_u8; 20];
-    let mut first = digits.len();
-    for place in digits.iter_mut().rev() {
-        *place = b'0' + (number % 10) as u8;
-        number /= 10;
-        first -= 1;
-        if number == 0 {
-            break;
-        }
+pub fn decimal(number: u64) -> String {
+    let mut text = String::new();
+    let mut weight = 1;
+    while number / weight > 9 {
+        weight *= 10;
     }
-    digits
-        .iter()
-        .skip(first)
-        .map(|digit| char::from(*digit))
-        .collect()
+    while weight > 0 {
+        text.push(char::from(b'0' + (number / weight % 10) as u8));
+        weight /= 10;
+    }
+    text
 }
 
 /// The value of a text of digits alone; too large a number counts as the largest.
@@ -28,9 +23,12 @@ pub fn digits(text: &str) -> Option<u64> {
         if !byte.is_ascii_digit() {
             return None;
         }
-        number = number
-            .saturating_mul(10)
-            .saturating_add(u64::from(byte - b'0'));
+        // Not saturating_mul: WebAssembly has no 128-bit product.
+        number = if number > u64::MAX / 10 {
+            u64::MAX
+        } else {
+            (number * 10).saturating_add(u64::from(byte - b'0'))
+        };
     }
     (!text.is_empty()).then_some(number)
 }

@@ -1,8 +1,11 @@
 //! What went wrong, in the terms that the package's `TurnError` shows.
 
 use super::decimal::decimal;
+use super::text::concat;
 use alloc::string::String;
+use alloc::sync::Arc;
 use core::fmt;
+use core::ops::Deref;
 
 /// The stable codes of the package's errors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,37 +74,56 @@ impl Code {
     }
 }
 
-/// An error with its code. The message holds no secret.
+/// An error with its code. The state, the events and the answers share one.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Failure {
+pub struct Failure(Arc<Details>);
+
+/// What an error tells. The message holds no secret.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Details {
     pub code: Code,
     pub message: String,
-    /// The HTTP status, with [`Code::HttpStatus`].
-    pub status: Option<u16>,
+    /// The HTTP status, with [`Code::HttpStatus`]; 0 for none.
+    pub status: u16,
     /// Whether the same request may succeed later without a change.
     pub retryable: bool,
     /// The wait that the server asked for, in milliseconds from the response's arrival.
     pub retry_after: Option<u64>,
 }
 
+impl Deref for Failure {
+    type Target = Details;
+
+    fn deref(&self) -> &Details {
+        &self.0
+    }
+}
+
 impl Failure {
-    /// A failure that a later try may mend.
-    pub fn retryable(code: Code, message: impl Into<String>) -> Self {
-        Self {
+    pub fn new(details: Details) -> Self {
+        Self(Arc::new(details))
+    }
+
+    /// A failure that needs a change first or, if `retryable`, that a later try may mend.
+    #[inline(never)]
+    pub fn of(code: Code, retryable: bool, message: &[&str]) -> Self {
+        Self::new(Details {
             code,
-            message: message.into(),
-            status: None,
-            retryable: true,
+            message: concat(message),
+            status: 0,
+            retryable,
             retry_after: None,
-        }
+        })
+    }
+
+    /// A failure that a later try may mend.
+    pub fn retryable(code: Code, message: &str) -> Self {
+        Self::of(code, true, &[message])
     }
 
     /// A failure that needs a change first.
-    pub fn fatal(code: Code, message: impl Into<String>) -> Self {
-        Self {
-            retryable: false,
-            ..Self::retryable(code, message)
-        }
+    pub fn fatal(code: Code, message: &str) -> Self {
+        Self::of(code, false, &[message])
     }
 
     /// Whether the backend, or the app's own provider function, said no. A refusal is not repeated by itself; a response
@@ -127,19 +149,18 @@ impl Failure {
             500.. => "the backend or its TURN provider is in trouble; see the backend's log",
             _ => "see the backend's log",
         };
-        Self {
+        Self::new(Details {
             code: Code::HttpStatus,
-            message: [
+            message: concat(&[
                 "the credential endpoint answered with status ",
                 &decimal(status.into()),
                 ", expected 200 or 201: ",
                 hint,
-            ]
-            .concat(),
-            status: Some(status),
+            ]),
+            status,
             retryable,
             retry_after,
-        }
+        })
     }
 }
 

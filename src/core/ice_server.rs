@@ -43,8 +43,12 @@ impl Username {
 
     /// The first characters, at most 8 and never more than half of the name.
     pub fn redacted(&self) -> String {
-        let shown = (self.0.chars().count() / 2).min(8);
-        let mut text: String = self.0.chars().take(shown).collect();
+        let continues = |byte: u8| byte & 0xc0 == 0x80;
+        let length = self.0.bytes().filter(|byte| !continues(*byte)).count();
+        let mut text = String::new();
+        for shown in self.0.chars().take((length / 2).min(8)) {
+            text.push(shown);
+        }
         text.push('…');
         text
     }

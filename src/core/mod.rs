@@ -16,6 +16,7 @@ pub mod sdp;
 pub mod selection;
 pub mod session;
 pub mod source_url;
+pub mod text;
 pub mod timestamp;
 pub mod uri;
 pub mod value;

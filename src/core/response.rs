@@ -7,12 +7,13 @@
 use super::decimal::{self, decimal};
 use super::failure::{Code, Failure};
 use super::ice_server::{IceServer, Secret, Username};
+use super::text::{concat, cut};
 use super::timestamp;
-use super::uri::{IceUri, UriError};
+use super::uri::IceUri;
 use super::value::Value;
 use alloc::string::String;
-use alloc::vec;
 use alloc::vec::Vec;
+use core::slice;
 
 /// The longest lifetime that is believed, in seconds: 366 days.
 pub const TTL_MOST_S: f64 = 31_622_400.0;
@@ -35,12 +36,11 @@ pub struct Response {
     pub lifetime: Option<Lifetime>,
 }
 
+#[inline(never)]
 fn invalid(path: &str, expected: &str, came: &str) -> Failure {
     let separator = if path.is_empty() { "" } else { ": " };
-    Failure::fatal(
-        Code::ResponseInvalid,
-        [path, separator, "expected ", expected, ", got ", came].concat(),
-    )
+    let message = [path, separator, "expected ", expected, ", got ", came];
+    Failure::of(Code::ResponseInvalid, false, &message)
 }
 
 /// Reads a response.
@@ -48,192 +48,161 @@ fn invalid(path: &str, expected: &str, came: &str) -> Failure {
 /// # Errors
 /// [`Code::ResponseInvalid`], naming the field's path, what was expected and the kind of what came.
 pub fn read(body: &Value) -> Result<Response, Failure> {
-    let servers = match body {
-        Value::Array(_) => read_servers("", body)?,
-        Value::Object(_) => match body.get("iceServers") {
-            Some(servers) => read_servers("iceServers", servers)?,
-            None => return Err(invalid("iceServers", "an array of ice servers", "nothing")),
-        },
+    let (path, list) = match body {
+        Value::Array(_) => ("", body),
+        Value::Object(_) => ("iceServers", body.get("iceServers")),
         _ => return Err(invalid("", "an object with iceServers", body.kind())),
     };
-    let lifetime = read_lifetime(body)?.or_else(|| lifetime_in_username(&servers));
+    let entries = match list {
+        Value::Array(entries) => entries,
+        Value::Object(_) => slice::from_ref(list),
+        other => return Err(invalid(path, "an array of ice servers", other.kind())),
+    };
+    if entries.is_empty() {
+        return Err(invalid(path, "at least one ice server", list.kind()));
+    }
+    let mut servers = Vec::new();
+    for (index, entry) in entries.iter().enumerate() {
+        servers.push(read_server(&item(path, list, index), entry)?);
+    }
+    let lifetime = match read_lifetime(body)? {
+        None => lifetime_in_username(&servers),
+        told => told,
+    };
     Ok(Response { servers, lifetime })
 }
 
 fn member(path: &str, name: &str) -> String {
-    [path, ".", name].concat()
+    concat(&[path, ".", name])
 }
 
-fn item(path: &str, index: usize) -> String {
-    [path, "[", &decimal(index as u64), "]"].concat()
-}
-
-fn read_servers(path: &str, value: &Value) -> Result<Vec<IceServer>, Failure> {
-    let servers = match value {
-        Value::Array(entries) => {
-            let mut servers = Vec::new();
-            for (index, entry) in entries.iter().enumerate() {
-                servers.push(read_server(&item(path, index), entry)?);
-            }
-            servers
-        }
-        Value::Object(_) => vec![read_server(path, value)?],
-        other => return Err(invalid(path, "an array of ice servers", other.kind())),
-    };
-    if servers.is_empty() {
-        return Err(invalid(path, "at least one ice server", value.kind()));
+/// The path of an item of `list`, or that of a value that stands where a list may.
+fn item(path: &str, list: &Value, index: usize) -> String {
+    match list {
+        Value::Array(_) => concat(&[path, "[", &decimal(index as u64), "]"]),
+        _ => path.into(),
     }
-    Ok(servers)
 }
 
 fn read_server(path: &str, entry: &Value) -> Result<IceServer, Failure> {
     let Value::Object(_) = entry else {
-        return Err(invalid(
-            path,
-            "an ice server (an object with urls)",
-            entry.kind(),
-        ));
+        let expected = "an ice server (an object with urls)";
+        return Err(invalid(path, expected, entry.kind()));
     };
     // `url` is the name from before 2013 that some backends still send.
-    let (name, urls) = match (entry.get("urls"), entry.get("url")) {
-        (Some(urls), _) => ("urls", urls),
-        (None, Some(url)) => ("url", url),
-        (None, None) => {
-            return Err(invalid(
-                &member(path, "urls"),
-                "a URL or an array of URLs",
-                "nothing",
-            ));
-        }
+    let (name, list) = match (entry.get("urls"), entry.get("url")) {
+        (Value::Missing, url) if !matches!(url, Value::Missing) => ("url", url),
+        (urls, _) => ("urls", urls),
     };
     let path_of_urls = member(path, name);
-    let urls = match urls {
-        Value::String(_) => vec![read_url(&path_of_urls, urls)?],
-        Value::Array(items) if !items.is_empty() => {
-            let read = |(index, url)| read_url(&item(&path_of_urls, index), url);
-            items
-                .iter()
-                .enumerate()
-                .map(read)
-                .collect::<Result<_, _>>()?
-        }
+    let items = match list {
+        Value::String(_) => slice::from_ref(list),
+        Value::Array(items) if !items.is_empty() => items,
         other => {
-            return Err(invalid(
-                &path_of_urls,
-                "a URL or an array of URLs",
-                other.kind(),
-            ));
+            let expected = "a URL or an array of URLs";
+            return Err(invalid(&path_of_urls, expected, other.kind()));
         }
     };
-    let username = read_text(path, "username", entry)?.map(Username::new);
-    let credential = read_text(path, "credential", entry)?.map(Secret::new);
-    if urls.iter().any(|url: &IceUri| url.scheme().is_turn()) {
-        // W3C webrtc-pc section 4.2.4: a TURN server without either is an InvalidAccessError.
-        for (name, missing) in [
-            ("username", username.is_none()),
-            ("credential", credential.is_none()),
-        ] {
-            if missing {
-                let came = entry.get(name).map_or("nothing", Value::kind);
-                return Err(invalid(
-                    &member(path, name),
-                    "a string (this entry has a turn: URL)",
-                    came,
-                ));
-            }
-        }
+    let mut turn = false;
+    let mut urls = Vec::new();
+    for (index, url) in items.iter().enumerate() {
+        let url = read_url(&item(&path_of_urls, list, index), url)?;
+        turn |= url.scheme().is_turn();
+        urls.push(url);
     }
     Ok(IceServer {
         urls,
-        username,
-        credential,
+        username: read_text(path, "username", entry, turn)?.map(Username::new),
+        credential: read_text(path, "credential", entry, turn)?.map(Secret::new),
     })
 }
 
-/// A member that is a string; `None` if it is missing, null or empty.
-fn read_text<'a>(path: &str, name: &str, entry: &'a Value) -> Result<Option<&'a str>, Failure> {
-    match entry.get(name) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text.as_str()).filter(|text| !text.is_empty())),
-        Some(other) => Err(invalid(&member(path, name), "a string", other.kind())),
-    }
+/// A member that is a string; `None` if it is missing, null or empty. W3C webrtc-pc section 4.2.4: a TURN server
+/// without either is an InvalidAccessError.
+fn read_text<'a>(
+    path: &str,
+    name: &str,
+    entry: &'a Value,
+    turn: bool,
+) -> Result<Option<&'a str>, Failure> {
+    let value = entry.get(name);
+    let expected = match value {
+        Value::String(text) if !text.is_empty() => return Ok(Some(text)),
+        Value::Missing | Value::Null | Value::String(_) if !turn => return Ok(None),
+        Value::Missing | Value::Null | Value::String(_) => "a string (this entry has a turn: URL)",
+        _ => "a string",
+    };
+    Err(invalid(&member(path, name), expected, value.kind()))
 }
 
 fn read_url(path: &str, value: &Value) -> Result<IceUri, Failure> {
     let Value::String(text) = value else {
         return Err(invalid(path, "a URL", value.kind()));
     };
-    text.parse().map_err(|error: UriError| {
-        Failure::fatal(
-            Code::ResponseInvalid,
-            [
-                path,
-                ": ",
-                error.as_str(),
-                ", got \"",
-                &printable(text),
-                "\"",
-            ]
-            .concat(),
-        )
-    })
+    match text.parse::<IceUri>() {
+        Ok(url) => Ok(url),
+        Err(error) => {
+            let shown = printable(text);
+            let message = [path, ": ", error.as_str(), ", got \"", &shown, "\""];
+            Err(Failure::of(Code::ResponseInvalid, false, &message))
+        }
+    }
 }
 
 /// A URL as an error may show it: short, without control characters, and without what may be a password.
 fn printable(text: &str) -> String {
     const MOST: usize = 100;
-    let (head, tail) = match text.rsplit_once('@') {
-        Some((_, host)) => ("…@", host),
-        None => ("", text),
-    };
-    let mut shown = String::from(head);
-    shown.extend(
-        tail.chars()
-            .take(MOST)
-            .map(|c| if c.is_control() { '\u{fffd}' } else { c }),
-    );
-    if tail.chars().nth(MOST).is_some() {
-        shown.push('…');
+    let mut shown = String::new();
+    let mut length = 0;
+    for c in text.chars() {
+        length += 1;
+        if c == '@' {
+            shown.clear();
+            shown.push_str("…@");
+            length = 0;
+        } else if length <= MOST {
+            let control = matches!(c, '\0'..' ' | '\x7f'..='\u{9f}');
+            shown.push(if control { '\u{fffd}' } else { c });
+        } else if length == MOST + 1 {
+            shown.push('…');
+        }
     }
     shown
 }
 
 fn read_lifetime(body: &Value) -> Result<Option<Lifetime>, Failure> {
-    if let Some(ttl) = body.get("ttl").filter(|ttl| **ttl != Value::Null) {
+    let ttl = body.get("ttl");
+    let moment = body.get("expiresAt");
+    let whole = |text: &str| decimal::digits(text.trim_ascii()).map(|number| number as f64);
+    let (read, path, expected, came) = if !matches!(ttl, Value::Missing | Value::Null) {
         let seconds = match ttl {
             Value::Number(seconds) => Some(*seconds),
-            Value::String(text) => decimal::digits(text.trim()).map(|seconds| seconds as f64),
+            Value::String(text) => whole(text),
             _ => None,
         };
-        return match seconds.filter(|seconds| is_ttl(*seconds)) {
-            Some(seconds) => Ok(Some(Lifetime::Ttl(seconds))),
-            None => Err(invalid(
-                "ttl",
-                "seconds over 0, up to 31622400 (366 days)",
-                &number(ttl),
-            )),
+        let seconds = seconds.filter(|seconds| is_ttl(*seconds));
+        let expected = "seconds over 0, up to 31622400 (366 days)";
+        (seconds.map(Lifetime::Ttl), "ttl", expected, ttl)
+    } else if !matches!(moment, Value::Missing | Value::Null) {
+        let millis = match moment {
+            Value::Number(number) => unix(*number),
+            Value::String(text) => timestamp::rfc3339(text).or_else(|| unix(whole(text)?)),
+            _ => None,
         };
-    }
-    let Some(moment) = body
-        .get("expiresAt")
-        .filter(|moment| **moment != Value::Null)
-    else {
+        let expected = "an RFC 3339 date and time, or unix seconds or milliseconds";
+        (
+            millis.map(Lifetime::ExpiresAt),
+            "expiresAt",
+            expected,
+            moment,
+        )
+    } else {
         return Ok(None);
     };
-    let millis = match moment {
-        Value::Number(number) => unix(*number),
-        Value::String(text) => timestamp::rfc3339(text)
-            .or_else(|| decimal::digits(text.trim()).and_then(|number| unix(number as f64))),
-        _ => None,
-    };
-    match millis {
-        Some(millis) => Ok(Some(Lifetime::ExpiresAt(millis))),
-        None => Err(invalid(
-            "expiresAt",
-            "an RFC 3339 date and time, or unix seconds or milliseconds",
-            &number(moment),
-        )),
+    if read.is_none() {
+        return Err(invalid(path, expected, &number(came)));
     }
+    Ok(read)
 }
 
 /// Whether a number is a lifetime in seconds. `NaN` is none.
@@ -253,30 +222,34 @@ fn unix(number: f64) -> Option<f64> {
 /// A number for an error message, as far as whole numbers go: printing floats would cost more code than all of this
 /// file.
 fn number(value: &Value) -> String {
-    match value {
-        Value::Number(n) if *n as i64 as f64 == *n && n.abs() < 1e15 => {
-            let sign = if *n < 0.0 { "-" } else { "" };
-            [sign, &decimal((*n as i64).unsigned_abs())].concat()
-        }
-        Value::Number(n) if n.is_finite() && n.abs() >= 1e15 => "a number far out of range".into(),
-        other => other.kind().into(),
+    let Value::Number(number) = *value else {
+        return value.kind().into();
+    };
+    if number.abs() >= 1e15 && number.is_finite() {
+        return "a number far out of range".into();
     }
+    if number as i64 as f64 != number {
+        return value.kind().into();
+    }
+    let sign = if number < 0.0 { "-" } else { "" };
+    concat(&[sign, &decimal((number as i64).unsigned_abs())])
 }
 
 /// coturn's time-limited usernames (draft-uberti-behave-turn-rest section 2.2): ten digits, the expiry in unix
 /// seconds, then nothing or a colon.
 fn lifetime_in_username(servers: &[IceServer]) -> Option<Lifetime> {
-    let expiry = |server: &IceServer| {
-        let name = server.username.as_ref()?.expose();
-        let digits = name.split_once(':').map_or(name, |(digits, _)| digits);
-        if digits.len() != 10 {
-            return None;
-        }
+    let mut earliest = u64::MAX;
+    for server in servers {
+        let name = server.username.as_ref().map_or("", Username::expose);
+        let (digits, _) = cut(name, b':');
         // From 2017 to 2096: other ten digits are some other kind of name.
-        decimal::digits(digits).filter(|seconds| (1_500_000_000..4_000_000_000).contains(seconds))
-    };
-    let earliest = servers.iter().filter_map(expiry).min()?;
-    Some(Lifetime::Username(earliest as f64 * 1000.0))
+        if digits.len() == 10
+            && let Some(seconds @ 1_500_000_000..4_000_000_000) = decimal::digits(digits)
+        {
+            earliest = earliest.min(seconds);
+        }
+    }
+    (earliest < u64::MAX).then_some(Lifetime::Username(earliest as f64 * 1000.0))
 }
 
 #[cfg(test)]
@@ -294,7 +267,7 @@ mod tests {
     fn message(body: &str) -> String {
         let failure = read(&json(body)).expect_err(body);
         assert_eq!(failure.code, Code::ResponseInvalid);
-        failure.message
+        failure.message.clone()
     }
 
     fn lifetime(members: &str) -> Option<Lifetime> {

@@ -44,7 +44,7 @@ pub fn delay(
 
 /// Reads a `Retry-After` header (RFC 9110 section 10.2.3): seconds, or an HTTP date. Milliseconds from `wall_ms`.
 pub fn retry_after(header: &str, wall_ms: f64) -> Option<u64> {
-    let header = header.trim();
+    let header = header.trim_ascii();
     if let Some(seconds) = decimal::digits(header) {
         return Some(seconds.saturating_mul(1000));
     }

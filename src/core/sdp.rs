@@ -1,24 +1,28 @@
 //! The few lines of a session description (RFC 8839, RFC 8122) that a restart decision reads.
 
-/// The first value of an attribute `a=NAME:…`, at session or media level.
+use super::text;
+
+/// The first value of an attribute, `a=NAME:…` (`name` up to the colon), at session or media level.
 fn attribute<'a>(sdp: &'a str, name: &str) -> Option<&'a str> {
-    sdp.lines()
-        .find_map(|line| {
-            line.strip_prefix("a=")?
-                .strip_prefix(name)?
-                .strip_prefix(':')
-        })
-        .map(str::trim_end)
+    let mut rest = sdp;
+    while !rest.is_empty() {
+        let (line, after) = text::cut(rest, b'\n');
+        if let Some(value) = line.strip_prefix(name) {
+            return Some(value.trim_ascii_end());
+        }
+        rest = after;
+    }
+    None
 }
 
 /// The ICE username fragment (RFC 8839 section 5.4). Another one means another ICE generation.
 pub fn ice_ufrag(sdp: &str) -> Option<&str> {
-    attribute(sdp, "ice-ufrag")
+    attribute(sdp, "a=ice-ufrag:")
 }
 
 /// The certificate's fingerprint with its hash function's name (RFC 8122 section 5).
 pub fn fingerprint(sdp: &str) -> Option<&str> {
-    attribute(sdp, "fingerprint")
+    attribute(sdp, "a=fingerprint:")
 }
 
 /// Which of two ends starts a restart that both need: something both ends know, and see the other way round.

@@ -47,59 +47,46 @@ pub struct Selection {
     pub max: Option<usize>,
 }
 
-/// A URL with the entry that holds its credential.
-type Place<'a> = (usize, &'a IceUri);
-
 impl Selection {
     /// The servers that connections get, and what was left out.
     pub fn apply(&self, servers: &[IceServer]) -> (Vec<IceServer>, Vec<(IceUri, Drop)>) {
         let mut dropped = Vec::new();
-        let mut kept: Vec<Place<'_>> = Vec::new();
-        for (entry, server) in servers.iter().enumerate() {
-            for url in &server.urls {
-                if self.port53 == Port53::Drop && url.port() == 53 {
-                    dropped.push((url.clone(), Drop::Port53));
-                } else if self.rank(url).is_none() {
-                    dropped.push((url.clone(), Drop::Transport));
-                } else {
-                    kept.push((entry, url));
+        // Each with the entry that holds its credential. Stable, and shorter than a sort: STUN, then one preference
+        // after the other.
+        let mut kept: Vec<(usize, &IceUri)> = Vec::new();
+        for round in 0..=self.transports.as_ref().map_or(0, Vec::len) {
+            for (entry, server) in servers.iter().enumerate() {
+                for url in &server.urls {
+                    let rank = self.rank(url);
+                    let port53 = self.port53 == Port53::Drop && url.port() == 53;
+                    if !port53 && rank == Some(round) {
+                        kept.push((entry, url));
+                    } else if round == 0 && (port53 || rank.is_none()) {
+                        let why = if port53 {
+                            Drop::Port53
+                        } else {
+                            Drop::Transport
+                        };
+                        dropped.push((url.clone(), why));
+                    }
                 }
             }
         }
-        if let Some(wanted) = &self.transports {
-            // Stable, and shorter than a sort: STUN, then one preference after the other.
-            kept = (0..=wanted.len())
-                .flat_map(|rank| {
-                    kept.iter()
-                        .filter(move |(_, url)| self.rank(url) == Some(rank))
-                })
-                .copied()
-                .collect();
-        }
-        if let Some(max) = self.max {
-            let needed = first_of_each(&kept);
-            // In the order of need: one of each TURN transport, one STUN, then the rest as they come.
-            let rest = (0..kept.len()).filter(|place| !needed.contains(&Some(*place)));
-            let chosen: Vec<usize> = needed.into_iter().flatten().chain(rest).take(max).collect();
-            let mut place = 0;
-            kept.retain(|(_, url)| {
-                let keep = chosen.contains(&place);
-                place += 1;
-                if !keep {
-                    dropped.push(((*url).clone(), Drop::Max));
-                }
-                keep
-            });
-        }
+        let chosen = chosen(&kept, self.max);
         let mut selected: Vec<IceServer> = Vec::new();
         let mut last = None;
-        for (entry, url) in kept {
+        for (place, (entry, url)) in kept.into_iter().enumerate() {
+            if !chosen.contains(&place) {
+                dropped.push((url.clone(), Drop::Max));
+                continue;
+            }
             if last != Some(entry)
                 && let Some(server) = servers.get(entry)
             {
                 selected.push(IceServer {
                     urls: Vec::new(),
-                    ..server.clone()
+                    username: server.username.clone(),
+                    credential: server.credential.clone(),
                 });
                 last = Some(entry);
             }
@@ -122,17 +109,28 @@ impl Selection {
     }
 }
 
-/// The places of the first TURN URL over UDP, TCP and TLS, and of the first STUN URL.
-fn first_of_each(kept: &[Place<'_>]) -> [Option<usize>; 4] {
-    let turn =
-        |transport| move |url: &IceUri| url.scheme().is_turn() && url.transport() == transport;
-    let find = |wanted: &dyn Fn(&IceUri) -> bool| kept.iter().position(|(_, url)| wanted(url));
-    [
-        find(&turn(Transport::Udp)),
-        find(&turn(Transport::Tcp)),
-        find(&turn(Transport::Tls)),
-        find(&|url| !url.scheme().is_turn()),
-    ]
+/// The places of the URLs that a cap leaves: in the order of need one TURN URL over UDP, TCP and TLS each, a STUN URL,
+/// then the rest as they come.
+fn chosen(kept: &[(usize, &IceUri)], max: Option<usize>) -> Vec<usize> {
+    let mut chosen = Vec::new();
+    for transport in [
+        Some(Transport::Udp),
+        Some(Transport::Tcp),
+        Some(Transport::Tls),
+        None,
+    ] {
+        let fits = |url: &IceUri| url.scheme().is_turn().then_some(url.transport()) == transport;
+        if let Some(place) = kept.iter().position(|(_, url)| fits(url)) {
+            chosen.push(place);
+        }
+    }
+    for place in 0..kept.len() {
+        if !chosen.contains(&place) {
+            chosen.push(place);
+        }
+    }
+    chosen.truncate(max.unwrap_or(usize::MAX));
+    chosen
 }
 
 #[cfg(test)]

@@ -8,8 +8,8 @@
 //! [expiry − 2m, expiry − m]: clients that opened together drift apart, and all of m is left for retries and for the
 //! ICE restart. The old credential serves until its true expiry, whatever fails.
 
-use super::clock::{Clock, Instant, Now};
-use super::connection::{Act, Cause, Connection, Facts, Initiator, Pair, Policy, Stamp};
+use super::clock::{Clock, Instant, NEVER, Now};
+use super::connection::{Act, Connection, Facts, Pair, Policy, Stamp};
 use super::decimal::decimal;
 use super::failure::{Code, Failure};
 use super::ice_server::{IceServer, Username};
@@ -202,8 +202,8 @@ pub enum Command {
         connection: ConnectionId,
         version: u64,
     },
-    Inspect(ConnectionId),
-    Restart(ConnectionId),
+    /// What a connection wants done or told.
+    Act(ConnectionId, Act),
     Revoke(Vec<Username>),
     Opened,
     OpenFailed(Failure),
@@ -219,17 +219,13 @@ pub enum Event {
     Expired(Failure),
     Applied(ConnectionId),
     ApplyError(ConnectionId, Failure),
-    Restarting(ConnectionId, Initiator, Cause),
-    Restarted(ConnectionId, Initiator, u64),
-    RestartStalled(ConnectionId),
-    ConnectionLost(ConnectionId),
     TtlAssumed,
     StatusChanged { status: Status, previous: Status },
     Closed,
 }
 
 /// The credential in force.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 struct Held {
     servers: Vec<IceServer>,
     dropped: Vec<(IceUri, Drop)>,
@@ -242,32 +238,31 @@ struct Held {
 
 impl Held {
     fn username(&self) -> Option<&Username> {
-        self.usernames().next()
-    }
-
-    fn usernames(&self) -> impl Iterator<Item = &Username> {
         self.servers
             .iter()
-            .filter_map(|server| server.username.as_ref())
+            .find_map(|server| server.username.as_ref())
     }
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Fetch {
-    id: u64,
-    reason: Reason,
-    sent: Instant,
-}
-
+/// When a credential is fetched next, and why.
 #[derive(Clone, Copy, Debug)]
 struct Plan {
+    /// [`NEVER`] for not at all.
     at: Instant,
     reason: Reason,
 }
 
+impl Plan {
+    const NONE: Self = Self {
+        at: NEVER,
+        reason: Reason::Initial,
+    };
+}
+
 /// A session's state as the app may see it: no secrets. Moments in milliseconds since the epoch.
 #[derive(Clone, Debug, PartialEq)]
-pub struct State {
+pub struct State<'a> {
+    held: Option<&'a Held>,
     pub status: Status,
     pub expires_at: Option<f64>,
     pub refresh_at: Option<f64>,
@@ -276,9 +271,19 @@ pub struct State {
     pub username: Option<String>,
     pub attempts: u32,
     pub connections: usize,
-    pub last_error: Option<Failure>,
-    pub urls: Vec<IceUri>,
-    pub dropped: Vec<(IceUri, Drop)>,
+    pub last_error: Option<&'a Failure>,
+}
+
+impl State<'_> {
+    /// The servers handed out.
+    pub fn servers(&self) -> &[IceServer] {
+        self.held.map_or(&[], |held| &held.servers)
+    }
+
+    /// What was left out of the response.
+    pub fn dropped(&self) -> &[(IceUri, Drop)] {
+        self.held.map_or(&[], |held| &held.dropped)
+    }
 }
 
 /// The state machine.
@@ -293,10 +298,13 @@ pub struct Session {
     held: Option<Held>,
     /// Counts the different lists of servers; 0 before the first.
     version: u64,
-    fetch: Option<Fetch>,
+    /// Why a credential is being fetched.
+    fetch: Option<Reason>,
+    /// Counts them: the number of the last one.
     fetches: u64,
-    plan: Option<Plan>,
-    last_sent: Option<Instant>,
+    /// When it was sent.
+    sent: Instant,
+    plan: Plan,
     attempts: u32,
     last_error: Option<Failure>,
     refused: bool,
@@ -309,9 +317,10 @@ pub struct Session {
     /// The next refresh for a rejected credential comes no sooner.
     reject_from: Instant,
     connections: Vec<(ConnectionId, Connection)>,
-    /// Earlier usernames, with the ends of their lives.
-    superseded: Vec<(Username, Instant)>,
-    timer: Option<Instant>,
+    /// Earlier credentials that may still be alive.
+    superseded: Vec<Held>,
+    /// When the timer fires, or [`NEVER`].
+    timer: Instant,
 }
 
 impl Session {
@@ -328,8 +337,8 @@ impl Session {
             version: 0,
             fetch: None,
             fetches: 0,
-            plan: None,
-            last_sent: None,
+            sent: 0,
+            plan: Plan::NONE,
             attempts: 0,
             last_error: None,
             refused: false,
@@ -341,7 +350,7 @@ impl Session {
             reject_from: 0,
             connections: Vec::new(),
             superseded: Vec::new(),
-            timer: None,
+            timer: NEVER,
         }
     }
 
@@ -357,18 +366,26 @@ impl Session {
         match input {
             Input::Open => {
                 self.opening = Some(now);
-                self.plan = Some(Plan {
-                    at: now,
-                    reason: Reason::Initial,
-                });
+                self.plan(now, Reason::Initial);
             }
-            Input::Fetched { fetch, body } => self.fetched(fetch, &body, now, commands),
-            Input::FetchFailed { fetch, failure } => {
-                if let Some(fetch) = self.fetch.take_if(|f| f.id == fetch) {
-                    self.failed(fetch, failure, now, commands);
+            Input::Fetched { fetch, body } => {
+                if fetch == self.fetches
+                    && let Some(reason) = self.fetch.take()
+                {
+                    match self.read(&body, now) {
+                        Ok(held) => self.hold(held, reason, now, commands),
+                        Err(failure) => self.failed(reason, failure, now, commands),
+                    }
                 }
             }
-            Input::Timer => self.timer = None,
+            Input::FetchFailed { fetch, failure } => {
+                if fetch == self.fetches
+                    && let Some(reason) = self.fetch.take()
+                {
+                    self.failed(reason, failure, now, commands);
+                }
+            }
+            Input::Timer => self.timer = NEVER,
             Input::Woke => self.woke(false, now),
             Input::Online => {
                 self.online = true;
@@ -382,14 +399,7 @@ impl Session {
                 }
             }
             Input::Created { connection, policy } => {
-                let servers = if self.is_expired(now) {
-                    Stamp {
-                        version: 0,
-                        expires: now,
-                    }
-                } else {
-                    self.stamp(now)
-                };
+                let servers = self.stamp_of(!self.is_expired(now), now);
                 let policy = policy.unwrap_or(self.options.policy);
                 self.connections
                     .push((connection, Connection::new(policy, servers)));
@@ -421,22 +431,25 @@ impl Session {
                 ..
             } => {
                 if self.connection(connection).is_some() {
-                    let failure = Failure::fatal(
-                        Code::ApplyFailed,
-                        ["setConfiguration refused the new servers, the old ones stay in force: ", &message].concat(),
-                    );
+                    let told =
+                        "setConfiguration refused the new servers, the old ones stay in force: ";
+                    let failure = Failure::of(Code::ApplyFailed, false, &[told, &message]);
                     commands.push(Command::Emit(Event::ApplyError(connection, failure)));
                 }
             }
             Input::Observed { connection, facts } => {
-                self.with_connection(connection, commands, |found, acts| {
-                    found.observe(facts, now, acts)
-                });
+                let mut acts = Vec::new();
+                if let Some(found) = self.connection(connection) {
+                    found.observe(facts, now, &mut acts);
+                }
+                tell(connection, acts, commands);
             }
             Input::Inspected { connection, pairs } => {
-                self.with_connection(connection, commands, |found, acts| {
-                    found.inspected(pairs, now, acts)
-                });
+                let mut acts = Vec::new();
+                if let Some(found) = self.connection(connection) {
+                    found.inspected(pairs, now, &mut acts);
+                }
+                tell(connection, acts, commands);
             }
             Input::CandidateError {
                 connection,
@@ -462,14 +475,13 @@ impl Session {
     // ---- what is asked -------------------------------------------------------------------------------------------
 
     /// The servers to hand out: of an expired credential only those that need none.
-    pub fn servers(&mut self, now: Now) -> Vec<IceServer> {
+    pub fn servers(&mut self, now: Now) -> impl Iterator<Item = &IceServer> {
         let now = self.clock.advance(now);
         let expired = self.is_expired(now);
-        let servers = self.held.iter().flat_map(|held| &held.servers);
+        let servers = self.held.as_ref().map_or(&[][..], |held| &held.servers);
         servers
-            .filter(|server| !expired || server.credential.is_none())
-            .cloned()
-            .collect()
+            .iter()
+            .filter(move |server| !expired || server.credential.is_none())
     }
 
     /// Whether the session is closed.
@@ -478,66 +490,51 @@ impl Session {
     }
 
     /// A snapshot.
-    pub fn state(&mut self, now: Now) -> State {
+    pub fn state(&mut self, now: Now) -> State<'_> {
         let now = self.clock.advance(now);
         let held = self.held.as_ref();
-        let open = held.filter(|_| !self.closed);
+        let wall_at = |moment| {
+            let shown = !self.closed && moment < NEVER;
+            shown.then(|| self.clock.wall_at(moment))
+        };
         State {
+            held,
             // After a sleep the app may look before any timer or event told of the lapse.
             status: if self.closed {
                 Status::Closed
             } else {
                 self.derive_status(now)
             },
-            expires_at: open.map(|held| self.clock.wall_at(held.expires)),
-            refresh_at: self
-                .plan
-                .filter(|_| !self.closed)
-                .map(|plan| self.clock.wall_at(plan.at)),
+            expires_at: wall_at(held.map_or(NEVER, |held| held.expires)),
+            refresh_at: wall_at(self.plan.at),
             ttl_s: held.map_or(0.0, |held| held.ttl_s),
             ttl_source: held.map_or(TtlSource::Assumed, |held| held.ttl_source),
             username: held.and_then(Held::username).map(Username::redacted),
             attempts: self.attempts,
             connections: self.connections.len(),
-            last_error: self.last_error.clone(),
-            urls: held
-                .iter()
-                .flat_map(|held| &held.servers)
-                .flat_map(|server| server.urls.clone())
-                .collect(),
-            dropped: held.map(|held| held.dropped.clone()).unwrap_or_default(),
+            last_error: self.last_error.as_ref(),
         }
     }
 
     // ---- fetching ------------------------------------------------------------------------------------------------
 
     fn send(&mut self, reason: Reason, now: Instant, commands: &mut Vec<Command>) {
-        self.plan = None;
+        self.plan = Plan::NONE;
         self.refused = false;
         self.fetches += 1;
-        self.last_sent = Some(now);
-        self.fetch = Some(Fetch {
-            id: self.fetches,
-            reason,
-            sent: now,
-        });
+        self.sent = now;
+        self.fetch = Some(reason);
         commands.push(Command::Fetch {
             fetch: self.fetches,
             reason,
         });
     }
 
-    fn fetched(&mut self, id: u64, body: &Value, now: Instant, commands: &mut Vec<Command>) {
-        let Some(fetch) = self.fetch.take_if(|fetch| fetch.id == id) else {
-            return;
-        };
-        match self.read(body, fetch, now) {
-            Ok(held) => self.hold(held, fetch, now, commands),
-            Err(failure) => self.failed(fetch, failure, now, commands),
-        }
+    fn plan(&mut self, at: Instant, reason: Reason) {
+        self.plan = Plan { at, reason };
     }
 
-    fn read(&self, body: &Value, fetch: Fetch, now: Instant) -> Result<Held, Failure> {
+    fn read(&self, body: &Value, now: Instant) -> Result<Held, Failure> {
         let response = response::read(body)?;
         let (servers, dropped) = self.options.selection.apply(&response.servers);
         if servers.is_empty() {
@@ -546,14 +543,14 @@ impl Session {
                 "iceServers: no URL is left of those in the response; the options trickle and urls drop them all",
             ));
         }
-        let (expires, ttl_source) = self.expiry(response.lifetime, fetch.sent, now)?;
+        let (expires, ttl_source) = self.expiry(response.lifetime, now)?;
         if expires <= now {
             return Err(Failure::retryable(
                 Code::Expired,
                 "the credential's life was over when it arrived: the response took longer than its ttl",
             ));
         }
-        let ttl_s = expires.saturating_sub(fetch.sent) as f64 / 1000.0;
+        let ttl_s = expires.saturating_sub(self.sent) as f64 / 1000.0;
         Ok(Held {
             servers,
             dropped,
@@ -569,70 +566,57 @@ impl Session {
     fn expiry(
         &self,
         lifetime: Option<Lifetime>,
-        sent: Instant,
         now: Instant,
     ) -> Result<(Instant, TtlSource), Failure> {
-        let after = |seconds: f64| sent.saturating_add((seconds * 1000.0) as u64);
-        let (moment, source, field) = match (lifetime, self.options.ttl) {
-            (Some(Lifetime::Ttl(seconds)), _) => return Ok((after(seconds), TtlSource::Response)),
-            (Some(Lifetime::ExpiresAt(moment)), _) => (moment, TtlSource::Response, "expiresAt"),
-            (Some(Lifetime::Username(moment)), _) => {
+        let (moment, source, field) = match lifetime {
+            Some(Lifetime::ExpiresAt(moment)) => (moment, TtlSource::Response, "expiresAt"),
+            Some(Lifetime::Username(moment)) => {
                 (moment, TtlSource::Username, "the username's timestamp")
             }
-            (None, Some(seconds)) => return Ok((after(seconds), TtlSource::Option)),
-            (None, None) => return Ok((after(TTL_ASSUMED_S), TtlSource::Assumed)),
+            Some(Lifetime::Ttl(_)) | None => (0.0, TtlSource::Response, ""),
         };
         let left = self.clock.until_wall(moment);
-        if left > 0.0 {
-            return Ok((
-                now.saturating_add(left.min(EXPIRES_AT_MOST_MS) as u64),
-                source,
-            ));
+        if left > 0.0 && !field.is_empty() {
+            return Ok((now + left.min(EXPIRES_AT_MOST_MS) as u64, source));
         }
-        match self.options.ttl {
-            Some(seconds) => Ok((after(seconds), TtlSource::Option)),
-            None => Err(Failure::fatal(
-                Code::ResponseInvalid,
-                [
+        let (seconds, source) = match (lifetime, self.options.ttl) {
+            (Some(Lifetime::Ttl(seconds)), _) => (seconds, TtlSource::Response),
+            (_, Some(seconds)) => (seconds, TtlSource::Option),
+            (None, None) => (TTL_ASSUMED_S, TtlSource::Assumed),
+            _ => {
+                let message = [
                     field,
                     ": lies ",
                     &decimal((-left / 1000.0) as u64),
                     " s in the past by this device's clock, which may be wrong (clock skew); \
                      send ttl (seconds) as well, it needs no clock",
-                ]
-                .concat(),
-            )),
-        }
+                ];
+                return Err(Failure::of(Code::ResponseInvalid, false, &message));
+            }
+        };
+        Ok((self.sent + (seconds * 1000.0) as u64, source))
     }
 
-    fn hold(&mut self, mut held: Held, fetch: Fetch, now: Instant, commands: &mut Vec<Command>) {
+    fn hold(&mut self, mut held: Held, reason: Reason, now: Instant, commands: &mut Vec<Command>) {
         self.attempts = 0;
         self.last_error = None;
         self.told_expired = false;
-        if fetch.reason == Reason::Scheduled {
+        if reason == Reason::Scheduled {
             self.rejections = 0;
         }
-        let life = held.expires.saturating_sub(fetch.sent);
+        let life = held.expires.saturating_sub(self.sent);
         let margin = (life / 4).min(MARGIN_MOST_MS);
         let refresh = held.expires.saturating_sub(2 * margin) + self.random.up_to(margin);
-        self.plan = Some(Plan {
-            at: refresh,
-            reason: Reason::Scheduled,
-        });
+        self.plan(refresh, Reason::Scheduled);
 
-        let changed = self
-            .held
-            .as_ref()
-            .is_none_or(|old| old.servers != held.servers);
+        let old = self.held.take();
+        let changed = old.as_ref().is_none_or(|old| old.servers != held.servers);
         if changed {
             self.version += 1;
             // Those whose life is over need no revocation any more.
-            self.superseded.retain(|(_, expires)| *expires > now);
-            if let Some(old) = &self.held {
-                self.superseded
-                    .extend(old.usernames().map(|name| (name.clone(), old.expires)));
-            }
-        } else if let Some(old) = &self.held {
+            self.superseded.retain(|old| old.expires > now);
+            self.superseded.extend(old);
+        } else if let Some(old) = old {
             // The same credential lives on: an error that came before is about this one too.
             held.since = old.since;
         }
@@ -645,10 +629,7 @@ impl Session {
         if self.opening.take().is_some() {
             commands.push(Command::Opened);
         } else {
-            commands.push(Command::Emit(Event::Refreshed {
-                reason: fetch.reason,
-                changed,
-            }));
+            commands.push(Command::Emit(Event::Refreshed { reason, changed }));
         }
         if assumed && !self.told_assumed {
             self.told_assumed = true;
@@ -659,7 +640,7 @@ impl Session {
 
     fn failed(
         &mut self,
-        fetch: Fetch,
+        reason: Reason,
         failure: Failure,
         now: Instant,
         commands: &mut Vec<Command>,
@@ -679,27 +660,21 @@ impl Session {
             {
                 return self.open_failed(failure, commands);
             }
-            self.plan = Some(Plan {
-                at: now + delay,
-                reason: Reason::Initial,
-            });
+            self.plan(now + delay, Reason::Initial);
             return;
         }
         self.refused = failure.is_refusal();
         let waits_for_online = !self.online && failure.code == Code::Network;
         if !self.refused && !waits_for_online {
-            let reason = if fetch.reason == Reason::Manual {
+            let next = if reason == Reason::Manual {
                 Reason::Scheduled
             } else {
-                fetch.reason
+                reason
             };
-            self.plan = Some(Plan {
-                at: now + delay,
-                reason,
-            });
+            self.plan(now + delay, next);
         }
         commands.push(Command::Emit(Event::RefreshError {
-            reason: fetch.reason,
+            reason,
             failure: failure.clone(),
         }));
         self.answer_refresh(Some(failure), commands);
@@ -713,27 +688,21 @@ impl Session {
 
     fn woke(&mut self, online: bool, now: Instant) {
         // The page's timer slept too: it would fire that much too late.
-        self.timer = None;
+        self.timer = NEVER;
         if self.held.is_none() || self.fetch.is_some() {
             return;
         }
         // Wake-ups come in groups: the later ones do not put off what the first one began.
         let soon = now + WAKE_JITTER_MS;
-        if self
-            .plan
-            .is_some_and(|plan| plan.reason == Reason::Wake && plan.at <= soon)
-        {
+        if self.plan.reason == Reason::Wake && self.plan.at <= soon {
             return;
         }
-        let due = self.plan.is_none_or(|plan| plan.at <= now);
+        let planned = (now + 1..NEVER).contains(&self.plan.at);
         let retrying = self.attempts > 0 && (online || self.is_expired(now));
-        if self.refused || due || retrying {
+        if self.refused || !planned || retrying {
             let at = now + self.random.up_to(WAKE_JITTER_MS);
-            if self.plan.is_none_or(|plan| plan.at <= now || plan.at > at) {
-                self.plan = Some(Plan {
-                    at,
-                    reason: Reason::Wake,
-                });
+            if !planned || self.plan.at > at {
+                self.plan(at, Reason::Wake);
                 self.refused = false;
             }
         }
@@ -750,25 +719,21 @@ impl Session {
         let Ok(url) = url.parse::<IceUri>() else {
             return;
         };
-        let ours = self.held.iter().flat_map(|held| &held.servers);
-        let ours = ours
-            .filter(|server| server.credential.is_some())
-            .flat_map(|server| &server.urls);
-        if ours.into_iter().any(|known| known.is_same_place(&url))
-            && self
-                .connection(connection)
-                .map(|found| found.gathered_version())
-                == Some(self.version)
-        {
+        let version = self.version;
+        let found = self.connection(connection);
+        let present = found.is_some_and(|found| found.gathered_version() == version);
+        let ours = self.held.as_ref().map_or(&[][..], |held| &held.servers);
+        let ours = ours.iter().any(|server| {
+            server.credential.is_some() && server.urls.iter().any(|ours| ours.is_same_place(&url))
+        });
+        if present && ours {
             self.reject(now);
         }
     }
 
     /// The credential in force may be dead: fetches another one, at most one per backoff step.
     fn reject(&mut self, now: Instant) {
-        let planned = self
-            .plan
-            .is_some_and(|plan| plan.reason == Reason::Rejected);
+        let planned = self.plan.at < NEVER && self.plan.reason == Reason::Rejected;
         if self.held.is_none()
             || self.fetch.is_some()
             || self.refused
@@ -778,13 +743,10 @@ impl Session {
             return;
         }
         let at = self.reject_from.max(now);
-        if self.plan.is_none_or(|plan| plan.at > at) {
+        if self.plan.at > at {
             self.rejections = self.rejections.saturating_add(1);
             self.reject_from = at + retry::ceiling(self.rejections);
-            self.plan = Some(Plan {
-                at,
-                reason: Reason::Rejected,
-            });
+            self.plan(at, Reason::Rejected);
         }
         // What was gathered with it has no life left to wait for.
         let dead = Stamp {
@@ -805,19 +767,6 @@ impl Session {
             .map(|(_, connection)| connection)
     }
 
-    fn with_connection(
-        &mut self,
-        id: ConnectionId,
-        commands: &mut Vec<Command>,
-        act: impl FnOnce(&mut Connection, &mut Vec<Act>),
-    ) {
-        let mut acts = Vec::new();
-        if let Some(connection) = self.connection(id) {
-            act(connection, &mut acts);
-        }
-        command(id, acts, commands);
-    }
-
     fn attach(
         &mut self,
         id: ConnectionId,
@@ -834,34 +783,32 @@ impl Session {
             return;
         }
         // What it gathered from so far counts as ours only if it holds the credential in force.
-        let name = self
-            .held
-            .as_ref()
-            .and_then(Held::username)
-            .map(Username::expose);
-        let ours = name.is_none_or(|name| usernames.iter().any(|used| used == name));
+        let name = self.held.as_ref().and_then(Held::username);
+        let ours = name.is_none_or(|name| usernames.iter().any(|used| used == name.expose()));
         let expired = self.is_expired(now);
-        let servers = if ours && !expired {
-            self.stamp(now)
-        } else {
-            Stamp {
-                version: 0,
-                expires: now,
-            }
-        };
+        let servers = self.stamp_of(ours && !expired, now);
         let mut connection = Connection::new(policy.unwrap_or(self.options.policy), servers);
         let mut acts = Vec::new();
         connection.observe(facts, now, &mut acts);
-        command(id, acts, commands);
+        tell(id, acts, commands);
         if !expired {
             connection.offered = self.version;
-        }
-        self.connections.push((id, connection));
-        if !expired {
             commands.push(Command::Apply {
                 connection: id,
                 version: self.version,
             });
+        }
+        self.connections.push((id, connection));
+    }
+
+    /// Of the servers in force, or of others that have no life left.
+    fn stamp_of(&self, ours: bool, now: Instant) -> Stamp {
+        if ours {
+            return self.stamp(now);
+        }
+        Stamp {
+            version: 0,
+            expires: now,
         }
     }
 
@@ -901,11 +848,14 @@ impl Session {
         }
         // The present one even if it seems expired: this device's clock may have been set forth.
         let mut usernames: Vec<Username> = Vec::new();
-        let superseded = self.superseded.iter().filter(|(_, expires)| *expires > now);
-        let superseded = superseded.map(|(username, _)| username);
-        for username in superseded.chain(self.held.iter().flat_map(Held::usernames)) {
-            if !usernames.contains(username) {
-                usernames.push(username.clone());
+        self.superseded.retain(|old| old.expires > now);
+        for held in self.superseded.iter().chain(&self.held) {
+            for server in &held.servers {
+                if let Some(username) = &server.username
+                    && !usernames.contains(username)
+                {
+                    usernames.push(username.clone());
+                }
             }
         }
         if revoke && !usernames.is_empty() {
@@ -922,34 +872,27 @@ impl Session {
             return;
         }
         self.settle_expiry(now, commands);
-        let suspects = self
-            .connections
-            .iter()
-            .filter(|(_, c)| c.gathered_version() == self.version);
-        let suspects: Vec<Instant> = suspects
-            .filter_map(|(_, connection)| connection.suspect_since())
-            .collect();
-        if let Some(held) = &self.held {
-            let since = held.since;
-            if suspects.into_iter().any(|interrupted| interrupted >= since) {
-                self.reject(now);
-            }
+        if let Some(held) = &self.held
+            && self.connections.iter().any(|(_, connection)| {
+                connection.gathered_version() == self.version
+                    && connection.is_suspect_since(held.since)
+            })
+        {
+            self.reject(now);
         }
-        self.settle_fetch(now, commands);
-        let wake = self.settle_connections(now, commands);
-        let expiry = self
-            .held
-            .as_ref()
-            .map(|held| held.expires)
-            .filter(|_| !self.told_expired);
-        let plan = self.plan.map(|plan| self.not_before_floor(plan.at));
-        let next = [wake, expiry, plan]
-            .into_iter()
-            .flatten()
-            .fold(now + TIMER_MOST_MS, Instant::min)
-            .max(now + 1);
-        if self.timer != Some(next) {
-            self.timer = Some(next);
+        if self.fetch.is_none() && now >= self.due() {
+            self.send(self.plan.reason, now, commands);
+        }
+        let mut next = now + TIMER_MOST_MS;
+        self.settle_connections(now, &mut next, commands);
+        if let Some(held) = &self.held
+            && !self.told_expired
+        {
+            next = next.min(held.expires);
+        }
+        next = next.min(self.due()).max(now + 1);
+        if self.timer != next {
+            self.timer = next;
             commands.push(Command::WakeIn(next - now));
         }
         let status = self.derive_status(now);
@@ -968,39 +911,40 @@ impl Session {
         }
     }
 
-    fn not_before_floor(&self, moment: Instant) -> Instant {
-        self.last_sent
-            .map_or(moment, |sent| moment.max(sent + retry::FLOOR_MS))
-    }
-
-    fn settle_fetch(&mut self, now: Instant, commands: &mut Vec<Command>) {
-        if self.fetch.is_none()
-            && let Some(plan) = self.plan
-            && now >= self.not_before_floor(plan.at)
-        {
-            self.send(plan.reason, now, commands);
+    /// When the planned fetch may be sent.
+    fn due(&self) -> Instant {
+        if self.fetches == 0 {
+            return self.plan.at;
         }
+        self.plan.at.max(self.sent + retry::FLOOR_MS)
     }
 
-    fn settle_connections(&mut self, now: Instant, commands: &mut Vec<Command>) -> Option<Instant> {
+    fn settle_connections(
+        &mut self,
+        now: Instant,
+        wake: &mut Instant,
+        commands: &mut Vec<Command>,
+    ) {
         let fetching = self.fetch.is_some();
         let expired = self.is_expired(now);
-        let mut wake: Option<Instant> = None;
         for (id, connection) in &mut self.connections {
             if connection.version() < self.version && !expired && connection.offered != self.version
             {
-                connection.offered = self.version;
-                commands.push(Command::Apply {
-                    connection: *id,
-                    version: self.version,
-                });
+                let busy = connection.busy_until(now);
+                if busy > now {
+                    *wake = busy.min(*wake);
+                } else {
+                    connection.offered = self.version;
+                    commands.push(Command::Apply {
+                        connection: *id,
+                        version: self.version,
+                    });
+                }
             }
             let mut acts = Vec::new();
-            let next = connection.drive(fetching, now, &mut acts);
-            wake = [wake, next].into_iter().flatten().min();
-            command(*id, acts, commands);
+            *wake = connection.drive(fetching, now, &mut acts).min(*wake);
+            tell(*id, acts, commands);
         }
-        wake
     }
 
     fn derive_status(&self, now: Instant) -> Status {
@@ -1030,18 +974,8 @@ fn closed() -> Failure {
 }
 
 /// A connection's wishes as commands.
-fn command(id: ConnectionId, acts: Vec<Act>, commands: &mut Vec<Command>) {
-    commands.extend(acts.into_iter().map(|act| match act {
-        Act::Inspect => Command::Inspect(id),
-        Act::Restart => Command::Restart(id),
-        Act::Restarting { initiator, cause } => {
-            Command::Emit(Event::Restarting(id, initiator, cause))
-        }
-        Act::Restarted {
-            initiator,
-            duration,
-        } => Command::Emit(Event::Restarted(id, initiator, duration)),
-        Act::Stalled => Command::Emit(Event::RestartStalled(id)),
-        Act::Lost => Command::Emit(Event::ConnectionLost(id)),
-    }));
+fn tell(id: ConnectionId, acts: Vec<Act>, commands: &mut Vec<Command>) {
+    for act in acts {
+        commands.push(Command::Act(id, act));
+    }
 }

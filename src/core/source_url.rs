@@ -22,16 +22,16 @@ impl SourceUrl<'_> {
     /// (W3C Secure Contexts section 3.1) and the origin of a page that is a secure context.
     pub fn check(&self, option: &str) -> Result<(), Failure> {
         if PROVIDER_APIS.contains(&self.hostname) {
-            return Err(Failure::fatal(
+            return Err(Failure::of(
                 Code::SecretInBrowser,
-                [
+                false,
+                &[
                     option,
                     ": ",
                     self.hostname,
                     " is the TURN provider's own API, which takes a secret key that must stay on your backend; \
                      name an endpoint of your backend that calls it (README, \"The backend by example\")",
-                ]
-                .concat(),
+                ],
             ));
         }
         let loopback = self.hostname == "localhost"
@@ -44,16 +44,16 @@ impl SourceUrl<'_> {
         if self.protocol == "https:" || (http && (loopback || self.trusted)) {
             return Ok(());
         }
-        Err(Failure::fatal(
+        Err(Failure::of(
             Code::InsecureSource,
-            [
+            false,
+            &[
                 option,
                 ": credentials may only travel over https, or http on a loopback address; got ",
                 self.protocol,
                 "//",
                 self.hostname,
-            ]
-            .concat(),
+            ],
         ))
     }
 }

@@ -1,108 +1,104 @@
 //! The two written forms of a moment that backends send: RFC 3339 in bodies, HTTP dates in `Retry-After`.
 
-use super::decimal;
-/// Days from 1970-01-01 of a date of the proleptic Gregorian calendar; `None` for a day that is not one.
-fn days(year: i64, month: i64, day: i64) -> Option<i64> {
+/// The parts of a written moment, by their digits in a pattern: year, month, day, hour, minute, second, and the hours
+/// and minutes of the offset from UTC.
+type Parts = [i64; 8];
+
+/// Takes from the front of `text` what a pattern describes: a digit of the part that a digit names, one of `T`, `t` and
+/// a space for `_`, and anything else as itself.
+fn scan(text: &mut &[u8], pattern: &[u8], parts: &mut Parts) -> Option<()> {
+    for wanted in pattern {
+        let (byte, rest) = text.split_first()?;
+        *text = rest;
+        if let Some(part) = parts.get_mut(usize::from(wanted.wrapping_sub(b'0'))) {
+            if !byte.is_ascii_digit() {
+                return None;
+            }
+            *part = *part * 10 + i64::from(byte - b'0');
+        } else if byte != wanted && (*wanted != b'_' || !b"Tt ".contains(byte)) {
+            return None;
+        }
+    }
+    Some(())
+}
+
+/// Seconds since the epoch; `None` for a date or a time that is not one. A leap second counts as the one before it.
+fn seconds(parts: &Parts) -> Option<i64> {
+    let [year, month, day, hour, minute, second, hours, minutes] = *parts;
     let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    let length = match month {
-        2 => 28 + i64::from(leap),
-        4 | 6 | 9 | 11 => 30,
-        1..=12 => 31,
-        _ => return None,
+    let length = if month == 2 {
+        28 + i64::from(leap)
+    } else {
+        // 31 and 30 take turns, and begin again in August.
+        30 + ((month + month / 8) & 1)
     };
-    if !(1..=length).contains(&day) {
+    if !(1..=12).contains(&month)
+        || !(1..=length).contains(&day)
+        || hour.max(hours) > 23
+        || minute.max(minutes) > 59
+        || second > 60
+    {
         return None;
     }
-    // Years that begin in March put the leap day last.
-    let (y, m) = if month > 2 {
-        (year, month - 3)
-    } else {
-        (year - 1, month + 9)
-    };
-    let day_of_year = (153 * m + 2) / 5 + day - 1;
-    Some(365 * y + y.div_euclid(4) - y.div_euclid(100) + y.div_euclid(400) + day_of_year - 719_468)
-}
-
-/// Reads exactly `count` digits and leaves the rest.
-fn digits(text: &mut &str, count: usize) -> Option<i64> {
-    let (head, tail) = text.split_at_checked(count)?;
-    let number = decimal::digits(head)?;
-    *text = tail;
-    i64::try_from(number).ok()
-}
-
-/// Reads one of `choices` and leaves the rest.
-fn literal(text: &mut &str, choices: &[char]) -> Option<char> {
-    let first = text.chars().next().filter(|c| choices.contains(c))?;
-    *text = text.get(first.len_utf8()..)?;
-    Some(first)
-}
-
-/// `HH:MM:SS` as seconds. A leap second counts as the one before it.
-fn time_of_day(text: &mut &str) -> Option<i64> {
-    let hour = digits(text, 2).filter(|h| *h < 24)?;
-    literal(text, &[':'])?;
-    let minute = digits(text, 2).filter(|m| *m < 60)?;
-    literal(text, &[':'])?;
-    let second = digits(text, 2).filter(|s| *s <= 60)?.min(59);
-    Some(hour * 3600 + minute * 60 + second)
+    // Years that begin in March put the leap day last; 400 more of them (146 097 days) keep the numbers from being
+    // negative. 719 468 days lie between 0000-03-01 and 1970-01-01.
+    let y = year + 400 - i64::from(month < 3);
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    let days = 365 * y + y / 4 - y / 100 + y / 400 + day_of_year - 719_468 - 146_097;
+    Some(days * 86_400 + hour * 3600 + minute * 60 + second.min(59))
 }
 
 /// RFC 3339 section 5.6 `date-time`, any number of fraction digits: milliseconds since the epoch.
 pub fn rfc3339(text: &str) -> Option<f64> {
-    let text = &mut text.trim();
-    let year = digits(text, 4)?;
-    literal(text, &['-'])?;
-    let month = digits(text, 2)?;
-    literal(text, &['-'])?;
-    let day = digits(text, 2)?;
-    literal(text, &['T', 't', ' '])?;
-    let seconds = days(year, month, day)? * 86_400 + time_of_day(text)?;
+    let text = &mut text.trim_ascii().as_bytes();
+    let parts = &mut Parts::default();
+    scan(text, b"0000-11-22_33:44:55", parts)?;
     let mut millis = 0;
-    if literal(text, &['.']).is_some() {
-        let count = text.bytes().take_while(u8::is_ascii_digit).count();
-        if count == 0 {
+    if let Some((b'.', fraction)) = text.split_first() {
+        *text = fraction;
+        let mut weight = 100;
+        while let Some((digit @ b'0'..=b'9', rest)) = text.split_first() {
+            millis += i64::from(digit - b'0') * weight;
+            weight /= 10;
+            *text = rest;
+        }
+        if text.len() == fraction.len() {
             return None;
         }
-        let (fraction, rest) = text.split_at_checked(count)?;
-        *text = rest;
-        for (digit, weight) in fraction.bytes().zip([100, 10, 1]) {
-            millis += i64::from(digit - b'0') * weight;
-        }
     }
-    let offset = match literal(text, &['Z', 'z', '+', '-'])? {
-        'Z' | 'z' => 0,
-        sign => {
-            let hours = digits(text, 2).filter(|h| *h < 24)?;
-            literal(text, &[':'])?;
-            let minutes = digits(text, 2).filter(|m| *m < 60)?;
-            let offset = hours * 3600 + minutes * 60;
-            if sign == '-' { -offset } else { offset }
-        }
+    let (sign, rest) = text.split_first()?;
+    *text = rest;
+    let east = match sign {
+        b'Z' | b'z' => 0,
+        b'+' => 1,
+        b'-' => -1,
+        _ => return None,
     };
-    text.is_empty()
-        .then_some(((seconds - offset) * 1000 + millis) as f64)
+    if east != 0 {
+        scan(text, b"66:77", parts)?;
+    }
+    let [.., hours, minutes] = *parts;
+    let seconds = seconds(parts)? - east * (hours * 3600 + minutes * 60);
+    text.is_empty().then_some((seconds * 1000 + millis) as f64)
 }
 
 /// RFC 9110 section 5.6.7, the form that senders must use (`Sun, 06 Nov 1994 08:49:37 GMT`): milliseconds since the
 /// epoch.
 pub fn http_date(text: &str) -> Option<f64> {
-    const MONTHS: [&str; 12] = [
-        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-    ];
-    let (_, text) = text.trim().split_once(',')?;
-    let text = &mut &*text;
-    literal(text, &[' '])?;
-    let day = digits(text, 2)?;
-    literal(text, &[' '])?;
+    let (_, text) = super::text::cut(text, b',');
+    let text = &mut text.trim_ascii_end().as_bytes();
+    let parts = &mut Parts::default();
+    scan(text, b" 22 ", parts)?;
     let (name, rest) = text.split_at_checked(3)?;
-    let month = (1..).zip(MONTHS).find(|(_, month)| *month == name)?.0;
+    let month = b"JanFebMarAprMayJunJulAugSepOctNovDec"
+        .chunks_exact(3)
+        .position(|month| month == name)?;
     *text = rest;
-    literal(text, &[' '])?;
-    let year = digits(text, 4)?;
-    literal(text, &[' '])?;
-    let seconds = days(year, month, day)? * 86_400 + time_of_day(text)?;
-    (*text == " GMT").then_some((seconds * 1000) as f64)
+    scan(text, b" 0000 33:44:55 GMT", parts)?;
+    let [_, number, ..] = parts;
+    *number = month as i64 + 1;
+    let seconds = seconds(parts)?;
+    text.is_empty().then_some((seconds * 1000) as f64)
 }
 
 #[cfg(test)]

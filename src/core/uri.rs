@@ -3,8 +3,8 @@
 //! These are not hierarchical URLs: no `//`, no path, no user, and the only query is `?transport=udp|tcp` on a TURN
 //! URI. What the browsers' `RTCPeerConnection` refuses is refused here, with the reason.
 
-use super::decimal::{self, decimal};
-use alloc::borrow::ToOwned;
+use super::decimal;
+use super::text;
 use alloc::string::String;
 use core::fmt;
 use core::str::FromStr;
@@ -41,14 +41,15 @@ pub enum Transport {
     Tls,
 }
 
-/// A parsed URI. Prints as it is handed to the browser.
+/// A parsed URI. Prints as it is handed to the browser: the scheme in lower case, the rest as it came.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IceUri {
+    text: String,
+    /// Where the host's name ends in the text.
+    host_end: usize,
     scheme: Scheme,
-    host: String,
-    port: Option<u16>,
-    /// The `transport` query of a TURN URI: over TCP (`true`) or UDP (`false`).
-    tcp: Option<bool>,
+    port: u16,
+    transport: Transport,
 }
 
 impl IceUri {
@@ -58,45 +59,23 @@ impl IceUri {
 
     /// The port, or the scheme's default: 3478, with TLS 5349 (RFC 7064 and RFC 7065, section 3.2).
     pub fn port(&self) -> u16 {
-        self.port.unwrap_or(match self.scheme {
-            Scheme::Stun | Scheme::Turn => 3478,
-            Scheme::Stuns | Scheme::Turns => 5349,
-        })
+        self.port
     }
 
     /// The transport to the server (RFC 7065 section 3.1; without a query UDP, with TLS TCP).
     pub fn transport(&self) -> Transport {
-        match (self.scheme, self.tcp) {
-            // TURN over DTLS: no browser does it, but it is what the URI says.
-            (Scheme::Turns, Some(false)) => Transport::Udp,
-            (Scheme::Turns | Scheme::Stuns, _) => Transport::Tls,
-            (_, Some(true)) => Transport::Tcp,
-            _ => Transport::Udp,
-        }
+        self.transport
     }
 
     /// The URI as it is handed to the browser.
-    pub fn to_text(&self) -> String {
-        let mut text = String::from(self.scheme.as_str());
-        text.push(':');
-        text.push_str(&self.host);
-        if let Some(port) = self.port {
-            text.push(':');
-            text.push_str(&decimal(port.into()));
-        }
-        text.push_str(match self.tcp {
-            None => "",
-            Some(false) => "?transport=udp",
-            Some(true) => "?transport=tcp",
-        });
-        text
+    pub fn as_str(&self) -> &str {
+        &self.text
     }
 
     /// Whether both name one server port. Firefox reports errors of `turn:…?transport=…` without the query.
     pub fn is_same_place(&self, other: &Self) -> bool {
-        self.scheme == other.scheme
-            && self.port() == other.port()
-            && self.host.eq_ignore_ascii_case(&other.host)
+        let host = |uri: &Self| text::part(&uri.text, 0, uri.host_end).to_ascii_lowercase();
+        self.port == other.port && host(self) == host(other)
     }
 }
 
@@ -135,61 +114,66 @@ impl FromStr for IceUri {
     type Err = UriError;
 
     fn from_str(text: &str) -> Result<Self, UriError> {
-        let (scheme, rest) = text.split_once(':').ok_or(UriError::Scheme)?;
+        let (name, rest) = text::cut(text, b':');
         let scheme = [Scheme::Stun, Scheme::Stuns, Scheme::Turn, Scheme::Turns]
             .into_iter()
-            .find(|known| known.as_str().eq_ignore_ascii_case(scheme))
+            .find(|known| known.as_str().eq_ignore_ascii_case(name))
+            .filter(|_| name.len() < text.len())
             .ok_or(UriError::Scheme)?;
-        let (authority, tcp) = match rest.split_once('?') {
-            None => (rest, None),
-            Some(_) if !scheme.is_turn() => return Err(UriError::Query),
-            Some((authority, "transport=udp")) => (authority, Some(false)),
-            Some((authority, "transport=tcp")) => (authority, Some(true)),
-            Some(_) => return Err(UriError::Query),
+        let tls = matches!(scheme, Scheme::Stuns | Scheme::Turns);
+        let query = text::find(rest, b'?').unwrap_or(rest.len());
+        let transport = match text::part(rest, query, rest.len()) {
+            "" if tls => Transport::Tls,
+            "" => Transport::Udp,
+            _ if !scheme.is_turn() => return Err(UriError::Query),
+            // With TLS this is TURN over DTLS: no browser does it, but it is what the URI says.
+            "?transport=udp" => Transport::Udp,
+            "?transport=tcp" if tls => Transport::Tls,
+            "?transport=tcp" => Transport::Tcp,
+            _ => return Err(UriError::Query),
         };
-        let (host, port) = if let Some(literal) = authority.strip_prefix('[') {
-            let (inside, after) = literal.split_once(']').ok_or(UriError::Host)?;
-            // Whether it is an address that exists is for the browser to say; nothing else fits in brackets.
-            let hex = |b: u8| b.is_ascii_hexdigit() || matches!(b, b':' | b'.');
-            if !inside.contains(':') || !inside.bytes().all(hex) {
-                return Err(UriError::Host);
-            }
-            let port = match after {
-                "" => None,
-                _ => Some(after.strip_prefix(':').ok_or(UriError::Host)?),
-            };
-            (authority.strip_suffix(after).ok_or(UriError::Host)?, port)
-        } else {
-            match authority.split_once(':') {
-                None => (authority, None),
-                Some((host, port)) => (host, Some(port)),
-            }
-        };
-        let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_' | b'~');
-        if !host.starts_with('[') && (host.is_empty() || !host.bytes().all(plain)) {
+        let literal = rest.starts_with('[');
+        let end = text::find(rest, if literal { b']' } else { b':' });
+        let end = end.unwrap_or(query).min(query);
+        let host = text::part(rest, literal.into(), end);
+        let host_end = end + usize::from(literal);
+        // Whether an address in brackets exists is for the browser to say; nothing else fits there.
+        let fits = host.bytes().all(|b| match b {
+            b':' => literal,
+            b'.' | b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F' => true,
+            b'-' | b'_' | b'~' => !literal,
+            _ => !literal && b.is_ascii_alphanumeric(),
+        });
+        let after = text::part(rest, host_end, query);
+        if !fits
+            || host.is_empty()
+            || literal
+                && (text::find(host, b':').is_none() || text::part(rest, end, host_end) != "]")
+            || !after.is_empty() && !after.starts_with(':')
+        {
             return Err(UriError::Host);
         }
-        let port = match port {
-            None => None,
-            Some(text) => Some(
-                decimal::digits(text)
-                    .and_then(|port| u16::try_from(port).ok())
-                    .filter(|port| *port != 0 && text.len() <= 5)
-                    .ok_or(UriError::Port)?,
-            ),
+        let port = if after.is_empty() {
+            Some(if tls { 5349 } else { 3478 })
+        } else {
+            decimal::digits(text::part(after, 1, after.len()))
         };
+        let port = port
+            .filter(|port| (1..=65_535).contains(port) && after.len() <= 6)
+            .ok_or(UriError::Port)?;
         Ok(Self {
+            text: text::concat(&[scheme.as_str(), ":", rest]),
+            host_end: name.len() + 1 + host_end,
             scheme,
-            host: host.to_owned(),
-            port,
-            tcp,
+            port: port as u16,
+            transport,
         })
     }
 }
 
 impl fmt::Display for IceUri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.to_text())
+        f.write_str(&self.text)
     }
 }
 

@@ -2,9 +2,11 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
-/// A JSON value.
+
+/// A JSON value, or that there is none.
 #[derive(Clone, PartialEq)]
 pub enum Value {
+    Missing,
     Null,
     Bool(bool),
     Number(f64),
@@ -16,20 +18,21 @@ pub enum Value {
 
 impl Value {
     /// The member of an object. Of two with one name the last counts, as in `JSON.parse`.
-    pub fn get(&self, name: &str) -> Option<&Value> {
-        match self {
-            Self::Object(members) => members
-                .iter()
-                .rev()
-                .find(|(key, _)| key == name)
-                .map(|(_, value)| value),
-            _ => None,
+    pub fn get(&self, name: &str) -> &Value {
+        if let Self::Object(members) = self {
+            for (key, value) in members.iter().rev() {
+                if key == name {
+                    return value;
+                }
+            }
         }
+        &Self::Missing
     }
 
     /// What it is, without what it holds: a response is made of secrets.
     pub fn kind(&self) -> &'static str {
         match self {
+            Self::Missing => "nothing",
             Self::Null => "null",
             Self::Bool(_) => "a boolean",
             Self::Number(_) => "a number",
@@ -72,8 +75,8 @@ mod tests {
             ("a".into(), Value::Null),
             ("a".into(), Value::Bool(true)),
         ]);
-        assert!(value.get("a") == Some(&Value::Bool(true)));
-        assert!(value.get("b").is_none());
-        assert!(Value::Null.get("a").is_none());
+        assert!(value.get("a") == &Value::Bool(true));
+        assert!(value.get("b") == &Value::Missing);
+        assert!(Value::Null.get("a") == &Value::Missing);
     }
 }

@@ -439,7 +439,7 @@ impl Driver {
 
     pub fn servers(&mut self) -> Vec<IceServer> {
         let now = self.now();
-        self.session.servers(now)
+        self.session.servers(now).cloned().collect()
     }
 
     /// The username that is handed out now.
@@ -447,7 +447,7 @@ impl Driver {
         username(&self.servers())
     }
 
-    pub fn state(&mut self) -> State {
+    pub fn state(&mut self) -> State<'_> {
         let now = self.now();
         self.session.state(now)
     }
@@ -473,8 +473,9 @@ impl Driver {
     /// Everything that could be printed by mistake.
     pub fn printed(&mut self) -> String {
         let mut text = String::new();
+        let _ = write!(text, "{:?}", self.session);
         let state = self.state();
-        let _ = write!(text, "{:?} {state:?} {state:#?}", self.session);
+        let _ = write!(text, " {state:?} {state:#?}");
         text
     }
 }

@@ -82,6 +82,7 @@ describe("restarts of both ends at nearly the same time", { concurrency: true },
           describeCall(t, `${name}, ${offset} ms apart`, call);
           for (const { problem, restarts } of call.rounds) {
             t.diagnostic(`${name}, ${offset} ms apart: restarts ${restarts.join(" ")}`);
+            if (problem) for (const { at, session, type, detail } of call.heard) t.diagnostic(`${at} session ${session} ${type} ${JSON.stringify(detail)}`);
             assert.equal(problem, null);
           }
           // Six calls that all restart at once on two cores: a lost packet waits for SCTP's timer, a second and more.

@@ -121,7 +121,7 @@ describe("restarts after a refresh", { concurrency: true }, () => {
           const result = await call.finish();
           return result.heard.filter(({ type }) => type === "restarting").map(({ detail }) => detail);
         });
-        assert.deepEqual(begun.find(({ connection }) => connection === 1), { connection: 1, initiator: "local", reason: "app" });
+        assert.deepEqual(begun.find(({ connection }) => connection === 1), { connection: 1, initiator: "local", reason: "other" });
         assert.equal(begun.find(({ connection }) => connection === 0).initiator, "remote");
       });
     });

@@ -37,6 +37,9 @@ const ESBUILD: [&str; 4] = [
     "--log-level=warning",
 ];
 
+/// What the package carries of the repository's own papers.
+const PAPERS: [&str; 3] = ["CHANGELOG.md", "LICENSE-APACHE", "LICENSE-MIT"];
+
 /// How many functions `--report` lists.
 const LARGEST: &str = "10";
 
@@ -147,7 +150,13 @@ pub fn build(workspace: &Workspace, tools: &Tools, report: bool) -> Result<Size>
         )?;
         println!("the largest functions, in bytes of code:\n{functions}");
     }
-    publish(&dist, &workspace.root().join("pkg/dist"))?;
+    let package = workspace.root().join("pkg");
+    publish(&dist, &package.join("dist"))?;
+    for paper in PAPERS {
+        let from = workspace.root().join(paper);
+        fs::copy(&from, package.join(paper))
+            .context(|| format!("cannot copy {}", from.display()))?;
+    }
     Ok(rows.iter().map(|(_, size)| *size).sum())
 }
 

@@ -22,18 +22,28 @@ const closed = () => new TurnError("closed", "the session is closed; open anothe
 
 const checked = (pc) => typeof pc?.setConfiguration === "function" ? pc : invalid("pc", "an RTCPeerConnection", pc);
 
-export class Driver {
+// Only openTurnSession makes sessions.
+const key = Symbol();
+
+/** Opens a session, once the core is loaded. */
+export async function open(options) {
+  const session = new TurnSession(key, options);
+  await session[key]();
+  return session;
+}
+
+export class TurnSession extends EventTarget {
   #engine;
   #source;
   #revoke;
   #signal;
-  #dispatch;
   #opening = deferred();
   #peers = new Peers((event) => this.#heard(event));
-  #running = false;
   #commands = [];
+  #running = false;
   #events = [];
-  #dispatching = false;
+  // From the start, so that events from before the app could listen wait until it can.
+  #dispatching = true;
   #refreshing = [];
   #controller;
   // What JavaScript threw during the last fetch, and at the last setConfiguration.
@@ -46,23 +56,28 @@ export class Driver {
   // The state after the end.
   #last;
 
-  /** `dispatch`: gives an event to the app. */
-  constructor(options, dispatch) {
+  constructor(proof, options) {
+    if (proof !== key) throw new TypeError("sessions are made by openTurnSession()");
+    super();
     const { source, revoke, signal, core } = readOptions(options);
     this.#engine = new Engine(...core, Math.random() * Number.MAX_SAFE_INTEGER);
     this.#source = source;
     this.#revoke = revoke;
     this.#signal = signal;
-    this.#dispatch = dispatch;
   }
 
-  /** Fetches the first credential. */
-  open() {
+  // Fetches the first credential.
+  async [key]() {
     this.#deafen = listenForWakeups((what) => this.#tell(what));
     if (navigator.onLine === false) this.#report(report.OFFLINE);
     this.#signal?.addEventListener("abort", this.#abort);
     this.#report(this.#signal?.aborted ? report.ABORT : report.OPEN);
-    return this.#opening.promise;
+    await this.#opening.promise;
+    // A task later the app has the session and has had its chance to listen.
+    setTimeout(() => {
+      this.#dispatching = false;
+      this.#deliver();
+    });
   }
 
   #abort = () => this.#report(report.ABORT);
@@ -70,9 +85,9 @@ export class Driver {
   // ---- what happens -----------------------------------------------------------------------------------------------
 
   // With a look at the connections first: a closed one tells nobody.
-  #tell(what) {
+  #tell(...what) {
     for (const id of this.#peers.gone()) this.#detach(id);
-    this.#report(what);
+    this.#report(...what);
   }
 
   #report(what, id = 0, number = 0, text = "", more = "") {
@@ -91,8 +106,12 @@ export class Driver {
   #deliver() {
     if (this.#dispatching) return;
     this.#dispatching = true;
-    for (let event; (event = this.#events.shift()); ) this.#dispatch(...event);
+    for (let event; (event = this.#events.shift()); ) this.dispatchEvent(event);
     this.#dispatching = false;
+  }
+
+  #emit(type, detail) {
+    this.#events.push(new CustomEvent(type, { detail }));
   }
 
   #heard({ type, currentTarget: pc, url, errorCode }) {
@@ -115,8 +134,7 @@ export class Driver {
       try {
         const body = await fetchCredential(this.#source, reason, controller);
         this.#cause = undefined;
-        for (const id of this.#peers.gone()) this.#detach(id);
-        this.#report(report.FETCHED, fetch, 0, written(body));
+        this.#tell(report.FETCHED, fetch, 0, written(body));
       } catch (error) {
         this.#cause = error.cause;
         if (error instanceof Refused) this.#report(report.FETCH_REFUSED, fetch, error.status, error.retryAfter);
@@ -150,7 +168,7 @@ export class Driver {
     restart: (id) => this.#peers.get(id)?.restartIce(),
     revoke: (names) => {
       if (!this.#revoke) return;
-      const warn = (shown, error) => this.#dispatch("warning", {
+      const warn = (shown, error) => this.#emit("warning", {
         message: `revoking ${shown} failed: ${error instanceof Refused ? `the endpoint answered with status ${error.status}` : error.message}`,
       });
       this.#revoking = Promise.all(names.map(([name, shown]) =>
@@ -167,7 +185,7 @@ export class Driver {
     emit: (type, ...values) => {
       const detail = this.#details[type]?.(...values) ?? null;
       if (type === "closed") this.#leave();
-      else this.#events.push([type, detail]);
+      else this.#emit(type, detail);
     },
   };
 
@@ -203,7 +221,7 @@ export class Driver {
     this.#engine = undefined;
     // The last event, after what could not be revoked was told.
     Promise.resolve(this.#revoking).then(() => {
-      this.#events.push(["closed", null]);
+      this.#emit("closed", null);
       this.#deliver();
     });
   }
@@ -284,8 +302,12 @@ export class Driver {
     return Promise.all(servers.flatMap((server) => server.urls.map((url) => probe({ ...server, urls: [url] }, timeout))));
   }
 
-  close(revoke) {
-    return (this.#closing ??= this.#close(revoke));
+  close(options) {
+    return (this.#closing ??= this.#close(options?.revoke));
+  }
+
+  [Symbol.asyncDispose ?? Symbol.for("Symbol.asyncDispose")]() {
+    return this.close();
   }
 
   async #close(revoke) {

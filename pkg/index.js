@@ -22,8 +22,7 @@ async function start(module) {
     );
   }
   try {
-    const input = (await module) ?? new URL("./dist/turn_wasm_bg.wasm", import.meta.url);
-    await load({ module_or_path: input });
+    await load((await module) ?? new URL("./dist/turn_wasm_bg.wasm", import.meta.url));
   } catch (cause) {
     throw new TurnError(
       "unsupported-environment",

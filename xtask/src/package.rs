@@ -167,8 +167,9 @@ fn bound(tools: &Tools, module: &Path, into: &Path, also: &[&str]) -> Result<()>
             .arg(module)
             .arg("--out-dir")
             .arg(into)
-            .args(["--out-name", NAME, "--target", "web", "--no-typescript"])
-            .args(["--omit-default-module-path", "--remove-producers-section"])
+            // The loader of the web target would be a tenth of the JavaScript; ours is src/browser/core.js.
+            .args(["--out-name", NAME, "--target", "bundler", "--no-typescript"])
+            .arg("--remove-producers-section")
             .args(also),
     )?;
     Ok(())
@@ -206,7 +207,7 @@ fn bundled(tools: &Tools, workspace: &Workspace, from: &Path, into: &Path) -> Re
             .arg("--bundle")
             .arg(format!(
                 "--alias:turn-wasm-glue={}",
-                from.join(&file).display()
+                from.join(format!("{NAME}_bg.js")).display()
             ))
             .arg(format!("--outfile={}", to.display())),
     )?;

@@ -27,4 +27,6 @@ extern crate alloc;
 mod browser;
 pub mod core;
 #[cfg(target_arch = "wasm32")]
+mod heap;
+#[cfg(target_arch = "wasm32")]
 mod runtime;

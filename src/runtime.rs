@@ -1,7 +1,7 @@
 //! What std would bring to WebAssembly: an allocator, and an end for what must never happen.
 
 #[global_allocator]
-static ALLOCATOR: talc::wasm::WasmDynamicTalc = talc::wasm::new_wasm_dynamic_allocator();
+static ALLOCATOR: crate::heap::Heap = crate::heap::Heap::new();
 
 /// A panic is a bug of this package and never follows from input. The trap reaches JavaScript as a
 /// `WebAssembly.RuntimeError` with its stack.

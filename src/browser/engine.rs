@@ -144,7 +144,7 @@ impl Engine {
     }
 
     /// Something happened, by its place in browser/report.js, with what belongs to it there: the commands that follow.
-    /// One export for all of them: each costs its own conversions.
+    /// Or a question: what answers it. One export for all of them: each costs its own conversions.
     pub fn report(&mut self, what: u32, id: u32, number: u32, text: &str, more: &str) -> String {
         let connection = id;
         let failed = |failure| Input::FetchFailed {
@@ -209,10 +209,19 @@ impl Engine {
                 url: text.into(),
                 code: number as u16,
             },
-            _ => Input::Fetched {
+            19 => Input::Fetched {
                 fetch: id.into(),
                 body: value::read(&mut { text }),
             },
+            _ => {
+                let mut rows = Rows::new();
+                if what == 20 {
+                    rows.servers(self.0.servers(now()));
+                } else {
+                    rows.state(&self.0.state(now()));
+                }
+                return rows.finish();
+            }
         };
         let mut commands = Vec::new();
         self.0.handle(input, now(), &mut commands);
@@ -220,20 +229,6 @@ impl Engine {
         for command in &commands {
             rows.command(command);
         }
-        rows.finish()
-    }
-
-    pub fn servers(&mut self) -> String {
-        let mut rows = Rows::new();
-        for server in self.0.servers(now()) {
-            rows.server(server);
-        }
-        rows.finish()
-    }
-
-    pub fn state(&mut self) -> String {
-        let mut rows = Rows::new();
-        rows.state(&self.0.state(now()));
         rows.finish()
     }
 }

@@ -32,3 +32,8 @@ export const INSPECTED = 17;
 export const CANDIDATE_ERROR = 18;
 /** Fetch, 0, the body as body.js writes it down. */
 export const FETCHED = 19;
+
+// What is asked.
+
+export const SERVERS = 20;
+export const STATE = 21;

@@ -95,17 +95,19 @@ impl Rows {
         self.end();
     }
 
-    /// `[urls, username, credential]`.
-    pub fn server(&mut self, server: &IceServer) {
-        self.begin();
-        self.begin();
-        for url in &server.urls {
-            self.text(url.as_str());
+    /// `[urls, username, credential]` each.
+    pub fn servers<'a>(&mut self, servers: impl Iterator<Item = &'a IceServer>) {
+        for server in servers {
+            self.begin();
+            self.begin();
+            for url in &server.urls {
+                self.text(url.as_str());
+            }
+            self.end();
+            self.text_or_null(server.username.as_ref().map(Username::expose));
+            self.text_or_null(server.credential.as_ref().map(Secret::expose));
+            self.end();
         }
-        self.end();
-        self.text_or_null(server.username.as_ref().map(Username::expose));
-        self.text_or_null(server.credential.as_ref().map(Secret::expose));
-        self.end();
     }
 
     /// The members of `TurnSessionState`, in the order of index.d.ts; the ttl in milliseconds.

@@ -90,9 +90,13 @@ export class TurnSession extends EventTarget {
     this.#report(...what);
   }
 
-  #report(what, id = 0, number = 0, text = "", more = "") {
+  #ask(what, id = 0, number = 0, text = "", more = "") {
+    return JSON.parse(this.#engine.report(what, id, number, text, more));
+  }
+
+  #report(what, ...values) {
     if (this.#last) return;
-    this.#commands.push(...JSON.parse(this.#engine.report(what, id, number, text, more)));
+    this.#commands.push(...this.#ask(what, ...values));
     if (this.#running) return;
     this.#running = true;
     for (let row; !this.#last && (row = this.#commands.shift()); ) {
@@ -228,13 +232,13 @@ export class TurnSession extends EventTarget {
 
   // ---- what the app asks for -----------------------------------------------------------------------------------------
 
-  get #live() {
+  #checkLive() {
     if (this.#last) throw closed();
-    return this.#engine;
   }
 
   #servers(extra = []) {
-    return [...JSON.parse(this.#live.servers()).map(([urls, username, credential]) =>
+    this.#checkLive();
+    return [...this.#ask(report.SERVERS).map(([urls, username, credential]) =>
       credential === null ? { urls } : { urls, username, credential }), ...extra];
   }
 
@@ -244,7 +248,7 @@ export class TurnSession extends EventTarget {
 
   get state() {
     if (this.#last) return this.#last;
-    const [status, expiresAt, refreshAt, ttl, ttlSource, username, attempts, connections, error, urls, dropped] = JSON.parse(this.#engine.state());
+    const [status, expiresAt, refreshAt, ttl, ttlSource, username, attempts, connections, error, urls, dropped] = this.#ask(report.STATE);
     return {
       status, expiresAt, refreshAt, ttl: ttl / 1000, ttlSource, username, attempts, connections,
       lastError: errorFrom(error, this.#cause),
@@ -263,7 +267,7 @@ export class TurnSession extends EventTarget {
   }
 
   attach(pc, options) {
-    this.#live;
+    this.#checkLive();
     const policy = readPolicy(options?.iceRestart);
     if (checked(pc).signalingState === "closed") fail("apply-failed", "pc: the connection is closed; attach a live one");
     const known = this.#peers.id(pc);
@@ -283,7 +287,7 @@ export class TurnSession extends EventTarget {
   }
 
   async refresh() {
-    this.#live;
+    this.#checkLive();
     const done = deferred();
     this.#refreshing.push(done);
     this.#report(report.REFRESH);
@@ -291,7 +295,7 @@ export class TurnSession extends EventTarget {
   }
 
   async localDescription(pc, options) {
-    this.#live;
+    this.#checkLive();
     return localDescription(checked(pc), readTimeout("timeout", options?.timeout, TIMEOUT));
   }
 

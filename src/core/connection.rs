@@ -291,8 +291,9 @@ impl Connection {
 
     /// Takes in what the connection shows.
     pub fn observe(&mut self, facts: Facts, now: Instant, acts: &mut Vec<Act>) {
-        let before = core::mem::replace(&mut self.facts, facts);
-        if self.facts.ice != before.ice {
+        let (ice, signaling) = (self.facts.ice, self.facts.signaling);
+        self.facts = facts;
+        if self.facts.ice != ice {
             self.stale = true;
             match self.facts.ice {
                 Ice::Connected => {
@@ -314,7 +315,7 @@ impl Connection {
         }
         self.follow_generation(now, acts);
         let stable = self.facts.signaling == Signaling::Stable;
-        self.stale |= stable && before.signaling != Signaling::Stable;
+        self.stale |= stable && signaling != Signaling::Stable;
         if let Some(generation) = &mut self.generation {
             if stable && generation.negotiated == NEVER {
                 generation.negotiated = now;

@@ -4,15 +4,12 @@ use alloc::string::String;
 
 /// The number in decimal.
 pub fn decimal(number: u64) -> String {
-    let mut text = String::new();
-    let mut weight = 1;
-    while number / weight > 9 {
-        weight *= 10;
-    }
-    while weight > 0 {
-        text.push(char::from(b'0' + (number / weight % 10) as u8));
-        weight /= 10;
-    }
+    let mut text = if number > 9 {
+        decimal(number / 10)
+    } else {
+        String::new()
+    };
+    text.push(char::from(b'0' + (number % 10) as u8));
     text
 }
 

@@ -107,7 +107,7 @@ fn read_server(path: &str, entry: &Value) -> Result<IceServer, Failure> {
     let mut urls = Vec::new();
     for (index, url) in items.iter().enumerate() {
         let url = read_url(&item(&path_of_urls, list, index), url)?;
-        turn |= url.scheme().is_turn();
+        turn |= url.is_turn();
         urls.push(url);
     }
     Ok(IceServer {

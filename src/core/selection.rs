@@ -47,20 +47,30 @@ pub struct Selection {
     pub max: Option<usize>,
 }
 
+/// A URL with the entry that holds its credential.
+struct Candidate<'a> {
+    entry: usize,
+    url: &'a IceUri,
+    chosen: bool,
+}
+
 impl Selection {
     /// The servers that connections get, and what was left out.
     pub fn apply(&self, servers: &[IceServer]) -> (Vec<IceServer>, Vec<(IceUri, Drop)>) {
         let mut dropped = Vec::new();
-        // Each with the entry that holds its credential. Stable, and shorter than a sort: STUN, then one preference
-        // after the other.
-        let mut kept: Vec<(usize, &IceUri)> = Vec::new();
+        let mut kept = Vec::new();
+        // Stable, and shorter than a sort: STUN, then one preference after the other.
         for round in 0..=self.transports.as_ref().map_or(0, Vec::len) {
             for (entry, server) in servers.iter().enumerate() {
                 for url in &server.urls {
                     let rank = self.rank(url);
                     let port53 = self.port53 == Port53::Drop && url.port() == 53;
                     if !port53 && rank == Some(round) {
-                        kept.push((entry, url));
+                        kept.push(Candidate {
+                            entry,
+                            url,
+                            chosen: false,
+                        });
                     } else if round == 0 && (port53 || rank.is_none()) {
                         let why = if port53 {
                             Drop::Port53
@@ -72,15 +82,15 @@ impl Selection {
                 }
             }
         }
-        let chosen = chosen(&kept, self.max);
+        self.choose(&mut kept);
         let mut selected: Vec<IceServer> = Vec::new();
-        let mut last = None;
-        for (place, (entry, url)) in kept.into_iter().enumerate() {
-            if !chosen.contains(&place) {
+        let mut last = usize::MAX;
+        for Candidate { entry, url, chosen } in kept {
+            if !chosen {
                 dropped.push((url.clone(), Drop::Max));
                 continue;
             }
-            if last != Some(entry)
+            if last != entry
                 && let Some(server) = servers.get(entry)
             {
                 selected.push(IceServer {
@@ -88,7 +98,7 @@ impl Selection {
                     username: server.username.clone(),
                     credential: server.credential.clone(),
                 });
-                last = Some(entry);
+                last = entry;
             }
             if let Some(server) = selected.last_mut() {
                 server.urls.push(url.clone());
@@ -97,40 +107,42 @@ impl Selection {
         (selected, dropped)
     }
 
+    /// Chooses as many as there may be, in the order of need: one TURN URL over UDP, TCP and TLS each, a STUN URL, then
+    /// the rest as they come.
+    fn choose(&self, kept: &mut [Candidate<'_>]) {
+        let mut left = self.max.unwrap_or(usize::MAX);
+        let mut choose = |candidate: &mut Candidate<'_>| {
+            if left > 0 && !candidate.chosen {
+                left -= 1;
+                candidate.chosen = true;
+            }
+        };
+        for transport in [
+            Some(Transport::Udp),
+            Some(Transport::Tcp),
+            Some(Transport::Tls),
+            None,
+        ] {
+            let fits = |url: &IceUri| url.is_turn().then_some(url.transport()) == transport;
+            if let Some(first) = kept.iter_mut().find(|candidate| fits(candidate.url)) {
+                choose(first);
+            }
+        }
+        for candidate in kept {
+            choose(candidate);
+        }
+    }
+
     /// The place in the order of preference; `None` for a transport that is not wanted. STUN always comes first.
     fn rank(&self, url: &IceUri) -> Option<usize> {
         match &self.transports {
-            Some(wanted) if url.scheme().is_turn() => wanted
+            Some(wanted) if url.is_turn() => wanted
                 .iter()
                 .position(|transport| *transport == url.transport())
                 .map(|place| place + 1),
             _ => Some(0),
         }
     }
-}
-
-/// The places of the URLs that a cap leaves: in the order of need one TURN URL over UDP, TCP and TLS each, a STUN URL,
-/// then the rest as they come.
-fn chosen(kept: &[(usize, &IceUri)], max: Option<usize>) -> Vec<usize> {
-    let mut chosen = Vec::new();
-    for transport in [
-        Some(Transport::Udp),
-        Some(Transport::Tcp),
-        Some(Transport::Tls),
-        None,
-    ] {
-        let fits = |url: &IceUri| url.scheme().is_turn().then_some(url.transport()) == transport;
-        if let Some(place) = kept.iter().position(|(_, url)| fits(url)) {
-            chosen.push(place);
-        }
-    }
-    for place in 0..kept.len() {
-        if !chosen.contains(&place) {
-            chosen.push(place);
-        }
-    }
-    chosen.truncate(max.unwrap_or(usize::MAX));
-    chosen
 }
 
 #[cfg(test)]
@@ -213,7 +225,7 @@ mod tests {
         assert!(
             servers
                 .iter()
-                .all(|s| s.username.is_some() == s.urls.iter().any(|u| u.scheme().is_turn()))
+                .all(|s| s.username.is_some() == s.urls.iter().any(|u| u.is_turn()))
         );
     }
 

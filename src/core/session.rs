@@ -19,6 +19,7 @@ use super::retry;
 use super::selection::{Drop, Selection};
 use super::uri::IceUri;
 use super::value::Value;
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -295,7 +296,7 @@ pub struct Session {
     opening: Option<Instant>,
     closed: bool,
     status: Status,
-    held: Option<Held>,
+    held: Option<Box<Held>>,
     /// Counts the different lists of servers; 0 before the first.
     version: u64,
     /// Why a credential is being fetched.
@@ -318,7 +319,7 @@ pub struct Session {
     reject_from: Instant,
     connections: Vec<(ConnectionId, Connection)>,
     /// Earlier credentials that may still be alive.
-    superseded: Vec<Held>,
+    superseded: Vec<Box<Held>>,
     /// When the timer fires, or [`NEVER`].
     timer: Instant,
 }
@@ -492,7 +493,7 @@ impl Session {
     /// A snapshot.
     pub fn state(&mut self, now: Now) -> State<'_> {
         let now = self.clock.advance(now);
-        let held = self.held.as_ref();
+        let held = self.held.as_deref();
         let wall_at = |moment| {
             let shown = !self.closed && moment < NEVER;
             shown.then(|| self.clock.wall_at(moment))
@@ -534,7 +535,7 @@ impl Session {
         self.plan = Plan { at, reason };
     }
 
-    fn read(&self, body: &Value, now: Instant) -> Result<Held, Failure> {
+    fn read(&self, body: &Value, now: Instant) -> Result<Box<Held>, Failure> {
         let response = response::read(body)?;
         let (servers, dropped) = self.options.selection.apply(&response.servers);
         if servers.is_empty() {
@@ -551,14 +552,14 @@ impl Session {
             ));
         }
         let ttl_s = expires.saturating_sub(self.sent) as f64 / 1000.0;
-        Ok(Held {
+        Ok(Box::new(Held {
             servers,
             dropped,
             expires,
             ttl_s,
             ttl_source,
             since: now,
-        })
+        }))
     }
 
     /// Lifetimes count from the moment the request was sent, never from a server's clock; an absolute expiry is
@@ -597,7 +598,7 @@ impl Session {
         Ok((self.sent + (seconds * 1000.0) as u64, source))
     }
 
-    fn hold(&mut self, mut held: Held, reason: Reason, now: Instant, commands: &mut Vec<Command>) {
+    fn hold(&mut self, mut held: Box<Held>, reason: Reason, now: Instant, commands: &mut Vec<Command>) {
         self.attempts = 0;
         self.last_error = None;
         self.told_expired = false;
@@ -783,7 +784,7 @@ impl Session {
             return;
         }
         // What it gathered from so far counts as ours only if it holds the credential in force.
-        let name = self.held.as_ref().and_then(Held::username);
+        let name = self.held.as_deref().and_then(Held::username);
         let ours = name.is_none_or(|name| usernames.iter().any(|used| used == name.expose()));
         let expired = self.is_expired(now);
         let servers = self.stamp_of(ours && !expired, now);

@@ -6,32 +6,9 @@
 use super::decimal;
 use super::text;
 use alloc::string::String;
+use alloc::sync::Arc;
 use core::fmt;
 use core::str::FromStr;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scheme {
-    Stun,
-    Stuns,
-    Turn,
-    Turns,
-}
-
-impl Scheme {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Stun => "stun",
-            Self::Stuns => "stuns",
-            Self::Turn => "turn",
-            Self::Turns => "turns",
-        }
-    }
-
-    /// TURN relays and needs a credential; STUN does neither.
-    pub fn is_turn(self) -> bool {
-        matches!(self, Self::Turn | Self::Turns)
-    }
-}
 
 /// How a client reaches the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,39 +20,43 @@ pub enum Transport {
 
 /// A parsed URI. Prints as it is handed to the browser: the scheme in lower case, the rest as it came.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct IceUri {
+pub struct IceUri(Arc<Parts>);
+
+#[derive(Debug, PartialEq, Eq)]
+struct Parts {
     text: String,
     /// Where the host's name ends in the text.
     host_end: usize,
-    scheme: Scheme,
+    turn: bool,
     port: u16,
     transport: Transport,
 }
 
 impl IceUri {
-    pub fn scheme(&self) -> Scheme {
-        self.scheme
+    /// TURN relays and needs a credential; STUN does neither.
+    pub fn is_turn(&self) -> bool {
+        self.0.turn
     }
 
     /// The port, or the scheme's default: 3478, with TLS 5349 (RFC 7064 and RFC 7065, section 3.2).
     pub fn port(&self) -> u16 {
-        self.port
+        self.0.port
     }
 
     /// The transport to the server (RFC 7065 section 3.1; without a query UDP, with TLS TCP).
     pub fn transport(&self) -> Transport {
-        self.transport
+        self.0.transport
     }
 
     /// The URI as it is handed to the browser.
     pub fn as_str(&self) -> &str {
-        &self.text
+        &self.0.text
     }
 
     /// Whether both name one server port. Firefox reports errors of `turn:…?transport=…` without the query.
     pub fn is_same_place(&self, other: &Self) -> bool {
-        let host = |uri: &Self| text::part(&uri.text, 0, uri.host_end).to_ascii_lowercase();
-        self.port == other.port && host(self) == host(other)
+        let host = |uri: &Self| text::part(uri.as_str(), 0, uri.0.host_end).to_ascii_lowercase();
+        self.port() == other.port() && host(self) == host(other)
     }
 }
 
@@ -115,65 +96,64 @@ impl FromStr for IceUri {
 
     fn from_str(text: &str) -> Result<Self, UriError> {
         let (name, rest) = text::cut(text, b':');
-        let scheme = [Scheme::Stun, Scheme::Stuns, Scheme::Turn, Scheme::Turns]
-            .into_iter()
-            .find(|known| known.as_str().eq_ignore_ascii_case(name))
-            .filter(|_| name.len() < text.len())
-            .ok_or(UriError::Scheme)?;
-        let tls = matches!(scheme, Scheme::Stuns | Scheme::Turns);
+        let name = name.to_ascii_lowercase();
+        let plain = name.strip_suffix("s").unwrap_or(&name);
+        let tls = plain.len() < name.len();
+        let turn = plain == "turn";
+        if !turn && plain != "stun" || name.len() == text.len() {
+            return Err(UriError::Scheme);
+        }
         let query = text::find(rest, b'?').unwrap_or(rest.len());
         let transport = match text::part(rest, query, rest.len()) {
             "" if tls => Transport::Tls,
             "" => Transport::Udp,
-            _ if !scheme.is_turn() => return Err(UriError::Query),
+            _ if !turn => return Err(UriError::Query),
             // With TLS this is TURN over DTLS: no browser does it, but it is what the URI says.
             "?transport=udp" => Transport::Udp,
             "?transport=tcp" if tls => Transport::Tls,
             "?transport=tcp" => Transport::Tcp,
             _ => return Err(UriError::Query),
         };
-        let literal = rest.starts_with('[');
+        let literal = rest.starts_with("[");
         let end = text::find(rest, if literal { b']' } else { b':' });
         let end = end.unwrap_or(query).min(query);
         let host = text::part(rest, literal.into(), end);
         let host_end = end + usize::from(literal);
         // Whether an address in brackets exists is for the browser to say; nothing else fits there.
-        let fits = host.bytes().all(|b| match b {
-            b':' => literal,
-            b'.' | b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F' => true,
-            b'-' | b'_' | b'~' => !literal,
-            _ => !literal && b.is_ascii_alphanumeric(),
+        let signs = if literal { ":." } else { "-._~" };
+        let fits = host.bytes().all(|b| {
+            let plain = b.is_ascii_alphanumeric() && (!literal || b.is_ascii_hexdigit());
+            plain || text::find(signs, b).is_some()
         });
-        let after = text::part(rest, host_end, query);
+        let (bracket, after) = (text::part(rest, end, host_end), text::part(rest, host_end, query));
         if !fits
             || host.is_empty()
-            || literal
-                && (text::find(host, b':').is_none() || text::part(rest, end, host_end) != "]")
-            || !after.is_empty() && !after.starts_with(':')
+            || literal && (bracket != "]" || text::find(host, b':').is_none())
+            || !after.is_empty() && !after.starts_with(":")
         {
             return Err(UriError::Host);
         }
         let port = if after.is_empty() {
-            Some(if tls { 5349 } else { 3478 })
+            if tls { 5349 } else { 3478 }
         } else {
-            decimal::digits(text::part(after, 1, after.len()))
+            decimal::digits(text::part(after, 1, after.len())).unwrap_or(0)
         };
-        let port = port
-            .filter(|port| (1..=65_535).contains(port) && after.len() <= 6)
-            .ok_or(UriError::Port)?;
-        Ok(Self {
-            text: text::concat(&[scheme.as_str(), ":", rest]),
+        if port == 0 || port > 65_535 || after.len() > 6 {
+            return Err(UriError::Port);
+        }
+        Ok(Self(Arc::new(Parts {
+            text: text::concat(&[&name, ":", rest]),
             host_end: name.len() + 1 + host_end,
-            scheme,
+            turn,
             port: port as u16,
             transport,
-        })
+        })))
     }
 }
 
 impl fmt::Display for IceUri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        f.write_str(self.as_str())
     }
 }
 

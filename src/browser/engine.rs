@@ -12,6 +12,7 @@ use crate::core::session::{Input, Options, Session};
 use crate::core::source_url::SourceUrl;
 use crate::core::text::cut;
 use crate::core::uri::Transport;
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 use wasm_bindgen::prelude::*;
@@ -22,23 +23,6 @@ fn now() -> Now {
         monotonic: monotonic(),
     }
 }
-
-/// Checks an address that credentials may be fetched from: null, or why not, as JSON. `trusted`: of the page's own
-/// origin, in a secure context.
-#[wasm_bindgen(js_name = checkSource)]
-pub fn check_source(option: &str, protocol: &str, hostname: &str, trusted: bool) -> String {
-    let url = SourceUrl {
-        protocol,
-        hostname,
-        trusted,
-    };
-    let mut rows = Rows::new();
-    rows.failure(url.check(option).err().as_ref());
-    rows.finish()
-}
-
-#[wasm_bindgen]
-pub struct Engine(Session);
 
 /// What a connection shows, packed by peers.js: the place of the signalling state, eight times that of the ICE state, and
 /// bits for gathering and lost.
@@ -104,131 +88,152 @@ fn policy(place: u32) -> Option<Policy> {
     }
 }
 
+/// Begins a session: what [`report`] takes it by, until [`end`]. Checked options: `ttl` NaN for none, `max` 0 for none,
+/// and in `choices` from the lowest bit on whether to drop port 53, two bits for the policy's place, and for each wanted
+/// transport two bits for its place in `["udp", "tcp", "tls"]` from 1 on.
+///
+/// A class would bring its own counting of references, on both sides.
 #[wasm_bindgen]
-impl Engine {
-    /// Checked options: `ttl` NaN for none, `transports` by their places in `["udp", "tcp", "tls"]` from 1 on, as the
-    /// digits of a number to the base of 4, the first one lowest, `max` 0 for none.
-    #[wasm_bindgen(constructor)]
-    pub fn new(
-        ttl: f64,
-        drop_port53: bool,
-        mut transports: u32,
-        max: u32,
-        restart: u32,
-        seed: f64,
-    ) -> Self {
-        let mut wanted = Vec::new();
-        while transports > 0 {
-            wanted.push(match transports & 3 {
-                1 => Transport::Udp,
-                2 => Transport::Tcp,
-                _ => Transport::Tls,
-            });
-            transports >>= 2;
-        }
-        let options = Options {
-            ttl: (ttl > 0.0).then_some(ttl),
-            selection: Selection {
-                port53: if drop_port53 {
-                    Port53::Drop
-                } else {
-                    Port53::Keep
-                },
-                transports: (!wanted.is_empty()).then_some(wanted),
-                max: (max > 0).then_some(max as usize),
-            },
-            policy: policy(restart).unwrap_or(Policy::Relayed),
-            seed: seed as u64,
-        };
-        Self(Session::new(options, now()))
+pub fn begin(ttl: f64, max: u32, choices: u32, seed: f64) -> *mut Session {
+    let mut transports = Vec::new();
+    let mut places = choices >> 3;
+    while places > 0 {
+        transports.push(match places & 3 {
+            1 => Transport::Udp,
+            2 => Transport::Tcp,
+            _ => Transport::Tls,
+        });
+        places >>= 2;
     }
+    let options = Options {
+        ttl: (ttl > 0.0).then_some(ttl),
+        selection: Selection {
+            port53: if choices & 1 != 0 {
+                Port53::Drop
+            } else {
+                Port53::Keep
+            },
+            transports: (!transports.is_empty()).then_some(transports),
+            max: (max > 0).then_some(max as usize),
+        },
+        policy: policy(choices >> 1 & 3).unwrap_or(Policy::Relayed),
+        seed: seed as u64,
+    };
+    Box::into_raw(Box::new(Session::new(options, now())))
+}
 
-    /// Something happened, by its place in browser/report.js, with what belongs to it there: the commands that follow.
-    /// Or a question: what answers it. One export for all of them: each costs its own conversions.
-    pub fn report(&mut self, what: u32, id: u32, number: u32, text: &str, more: &str) -> String {
-        let connection = id;
-        let failed = |failure| Input::FetchFailed {
-            fetch: id.into(),
-            failure,
-        };
-        let input = match what {
-            0 => Input::Open,
-            1 => Input::Timer,
-            2 => Input::Woke,
-            3 => Input::Online,
-            4 => Input::Offline,
-            5 => Input::Refresh,
-            6 => Input::Abort,
-            7 => Input::Close { revoke: false },
-            8 => Input::Close { revoke: true },
-            9 => failed(Failure::from_status(
-                number as u16,
-                retry::retry_after(text, wall()),
-            )),
-            10 => failed(Failure::new(Details {
-                code: Code::parse(more),
-                message: text.into(),
-                status: (number >> 1) as u16,
-                retryable: number & 1 != 0,
-                retry_after: None,
-            })),
-            11 => Input::Created {
+/// Lets go of a session.
+#[wasm_bindgen]
+pub fn end(session: *mut Session) {
+    // SAFETY: session.js hands in what `begin` gave it, and forgets it.
+    drop(unsafe { Box::from_raw(session) });
+}
+
+/// Something happened, by its place in browser/report.js, with what belongs to it there: the commands that follow. Or a
+/// question: what answers it. One export for all of them: each costs its own conversions.
+#[wasm_bindgen]
+pub fn report(
+    session: *mut Session,
+    what: u32,
+    id: u32,
+    number: u32,
+    text: &str,
+    more: &str,
+) -> String {
+    // SAFETY: session.js hands in what `begin` gave it, and nothing in here calls JavaScript that would again.
+    let session = unsafe { &mut *session };
+    let mut rows = Rows::new();
+    let connection = id;
+    let failed = |failure| Input::FetchFailed {
+        fetch: id.into(),
+        failure,
+    };
+    let input = match what {
+        0 => Input::Open,
+        1 => Input::Timer,
+        2 => Input::Woke,
+        3 => Input::Online,
+        4 => Input::Offline,
+        5 => Input::Refresh,
+        6 => Input::Abort,
+        7 => Input::Close { revoke: false },
+        8 => Input::Close { revoke: true },
+        9 => failed(Failure::from_status(
+            number as u16,
+            retry::retry_after(text, wall()),
+        )),
+        10 => failed(Failure::new(Details {
+            code: Code::parse(more),
+            message: text.into(),
+            status: (number >> 1) as u16,
+            retryable: number & 1 != 0,
+            retry_after: None,
+        })),
+        11 => Input::Created {
+            connection,
+            policy: None,
+        },
+        12 => {
+            // The usernames in its configuration, one a line, stand before the local description.
+            let (names, local) = cut(text, 0);
+            Input::Attached {
                 connection,
-                policy: None,
-            },
-            12 => {
-                // The usernames in its configuration, one a line, stand before the local description.
-                let (names, local) = cut(text, 0);
-                Input::Attached {
-                    connection,
-                    policy: policy(number >> 8),
-                    facts: facts(number, local, more),
-                    usernames: usernames(names),
-                }
+                policy: policy(number >> 8),
+                facts: facts(number, local, more),
+                usernames: usernames(names),
             }
-            13 => Input::Detached { connection },
-            14 => Input::Applied {
-                connection,
-                version: number.into(),
-            },
-            15 => Input::ApplyFailed {
-                connection,
-                version: number.into(),
-                message: text.into(),
-            },
-            16 => Input::Observed {
-                connection,
-                facts: facts(number, text, more),
-            },
-            17 => Input::Inspected {
-                connection,
-                pairs: pairs(text),
-            },
-            18 => Input::CandidateError {
-                connection,
-                url: text.into(),
-                code: number as u16,
-            },
-            19 => Input::Fetched {
-                fetch: id.into(),
-                body: value::read(&mut { text }),
-            },
-            _ => {
-                let mut rows = Rows::new();
-                if what == 20 {
-                    rows.servers(self.0.servers(now()));
-                } else {
-                    rows.state(&self.0.state(now()));
-                }
-                return rows.finish();
-            }
-        };
-        let mut commands = Vec::new();
-        self.0.handle(input, now(), &mut commands);
-        let mut rows = Rows::new();
-        for command in &commands {
-            rows.command(command);
         }
-        rows.finish()
+        13 => Input::Detached { connection },
+        14 => Input::Applied {
+            connection,
+            version: number.into(),
+        },
+        15 => Input::ApplyFailed {
+            connection,
+            version: number.into(),
+            message: text.into(),
+        },
+        16 => Input::Observed {
+            connection,
+            facts: facts(number, text, more),
+        },
+        17 => Input::Inspected {
+            connection,
+            pairs: pairs(text),
+        },
+        18 => Input::CandidateError {
+            connection,
+            url: text.into(),
+            code: number as u16,
+        },
+        19 => Input::Fetched {
+            fetch: id.into(),
+            body: value::read(&mut { text }),
+        },
+        20 => {
+            rows.servers(session.servers(now()));
+            return rows.finish();
+        }
+        21 => {
+            rows.state(&session.state(now()));
+            return rows.finish();
+        }
+        _ => {
+            let (option, url) = cut(text, 0);
+            let (protocol, hostname) = cut(url, 0);
+            let url = SourceUrl {
+                protocol,
+                hostname,
+                trusted: number != 0,
+            };
+            rows.failure(url.check(option).err().as_ref());
+            return rows.finish();
+        }
+    };
+    let mut commands = Vec::new();
+    session.handle(input, now(), &mut commands);
+    for command in &commands {
+        rows.command(command);
     }
+    rows.finish()
 }

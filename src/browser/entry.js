@@ -1,4 +1,4 @@
-// What pkg/index.js gets: the core's loader and the browser layer, bundled into one module.
-export { load } from "./core.js";
+// What pkg/index.js gets: the browser layer and the core's loader, bundled into one module.
+export { start } from "./core.js";
 export { TurnError } from "./error.js";
 export { open, TurnSession } from "./session.js";

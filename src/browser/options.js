@@ -1,6 +1,5 @@
 // The options of openTurnSession, checked. An error names the option, what came and what was expected.
-import { checkSource } from "turn-wasm-glue";
-import { errorFrom, fail } from "./error.js";
+import { fail } from "./error.js";
 
 export const POLICIES = ["relayed", "always", "never"];
 const TRANSPORTS = ["udp", "tcp", "tls"];
@@ -45,10 +44,10 @@ export function readOptions(options) {
     signal: either("signal", signal, undefined, "an AbortSignal", (given) => given instanceof AbortSignal),
     core: [
       either("ttl", ttl, NaN, `seconds over 0, up to ${TTL_MOST} (366 days)`, (given) => isNumber(given) && given > 0 && given <= TTL_MOST),
-      port === "drop" || (port === "auto" && !trickles),
-      [...new Set(list)].reduceRight((packed, name) => 4 * packed + TRANSPORTS.indexOf(name) + 1, 0),
       either("urls.max", max, 0, "a whole number from 1 on", (given) => Number.isInteger(given) && given > 0),
-      readPolicy(iceRestart),
+      (port === "drop" || (port === "auto" && !trickles) ? 1 : 0) +
+        2 * (readPolicy(iceRestart) & 3) +
+        8 * [...new Set(list)].reduceRight((packed, name) => 4 * packed + TRANSPORTS.indexOf(name) + 1, 0),
     ],
   };
 }
@@ -81,16 +80,12 @@ function toJson(option, body) {
   return invalid(option, "a value that JSON can hold", body);
 }
 
-// The absolute address, if credentials may be fetched from there.
+// The absolute address. Whether credentials may be fetched from there is for the core to say.
 function readUrl(option, value) {
-  let url;
   try {
     // Anything else would become a text first, undefined too.
-    url = new URL(typeof value === "string" || value instanceof URL ? value : "//", globalThis.document?.baseURI ?? location.href);
+    return new URL(typeof value === "string" || value instanceof URL ? value : "//", globalThis.document?.baseURI ?? location.href);
   } catch {
-    invalid(`${option}.url`, "a URL", value);
+    return invalid(`${option}.url`, "a URL", value);
   }
-  const [refusal] = JSON.parse(checkSource(option, url.protocol, url.hostname, url.origin === location.origin && globalThis.isSecureContext === true));
-  if (refusal) throw errorFrom(refusal);
-  return url.href;
 }

@@ -37,3 +37,5 @@ export const FETCHED = 19;
 
 export const SERVERS = 20;
 export const STATE = 21;
+/** 0, 1 if the URL is of the page's own origin in a secure context, the option, the URL's protocol and its host name. */
+export const CHECK_SOURCE = 22;

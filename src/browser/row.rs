@@ -5,6 +5,7 @@ use crate::core::decimal::decimal;
 use crate::core::failure::Failure;
 use crate::core::ice_server::{IceServer, Secret, Username};
 use crate::core::session::{Command, ConnectionId, Event, State};
+use crate::core::text::part;
 use alloc::string::String;
 
 /// JSON arrays being written.
@@ -27,13 +28,13 @@ impl Rows {
     }
 
     fn end(&mut self) {
-        self.0.push_str("]");
+        self.0 += "]";
     }
 
     #[inline(never)]
     fn raw(&mut self, json: &str) {
         if !self.0.ends_with('[') {
-            self.0.push_str(",");
+            self.0 += ",";
         }
         self.0.push_str(json);
     }
@@ -41,23 +42,20 @@ impl Rows {
     #[inline(never)]
     fn text(&mut self, text: &str) {
         self.raw("\"");
-        for c in text.chars() {
-            match c {
-                '\0'..' ' => {
-                    // No digit of them comes after 1f.
-                    self.0
-                        .push_str(if c < '\x10' { "\\u000" } else { "\\u001" });
-                    self.0
-                        .push(char::from_digit(c as u32 & 15, 16).unwrap_or('0'));
+        let mut start = 0;
+        for (place, byte) in text.bytes().enumerate() {
+            if byte < b' ' || byte == b'"' || byte == b'\\' {
+                self.0.push_str(part(text, start, place));
+                self.0.push_str("\\u00");
+                for shift in [4, 0] {
+                    let digit = usize::from(byte >> shift & 15);
+                    self.0.push_str(part("0123456789abcdef", digit, digit + 1));
                 }
-                '"' | '\\' => {
-                    self.0.push('\\');
-                    self.0.push(c);
-                }
-                _ => self.0.push(c),
+                start = place + 1;
             }
         }
-        self.0.push('"');
+        self.0.push_str(part(text, start, text.len()));
+        self.0 += "\"";
     }
 
     fn number(&mut self, number: u64) {

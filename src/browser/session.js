@@ -2,8 +2,9 @@
 //
 // Commands run in the order in which they come. Events wait until no command is left and are dispatched then, so that a
 // listener may call any method and finds its effect at once.
-import { Engine } from "turn-wasm-glue";
+import { begin, end, report as exchange } from "turn-wasm-glue";
 import { written } from "./body.js";
+import { start } from "./core.js";
 import { errorFrom, fail, TurnError } from "./error.js";
 import { localDescription } from "./gathering.js";
 import { invalid, readOptions, readPolicy, readTimeout } from "./options.js";
@@ -25,8 +26,9 @@ const checked = (pc) => typeof pc?.setConfiguration === "function" ? pc : invali
 // Only openTurnSession makes sessions.
 const key = Symbol();
 
-/** Opens a session, once the core is loaded. */
-export async function open(options) {
+/** Opens a session, once the core is started. */
+export async function open(place, options) {
+  await start(place);
   const session = new TurnSession(key, options);
   await session[key]();
   return session;
@@ -60,10 +62,21 @@ export class TurnSession extends EventTarget {
     if (proof !== key) throw new TypeError("sessions are made by openTurnSession()");
     super();
     const { source, revoke, signal, core } = readOptions(options);
-    this.#engine = new Engine(...core, Math.random() * Number.MAX_SAFE_INTEGER);
+    this.#engine = begin(...core, Math.random() * Number.MAX_SAFE_INTEGER);
+    this.#check({ source, revoke });
     this.#source = source;
     this.#revoke = revoke;
     this.#signal = signal;
+  }
+
+  #check(sources) {
+    for (const [option, { url }] of Object.entries(sources).filter(([, source]) => source?.url)) {
+      const trusted = url.origin === location.origin && globalThis.isSecureContext === true;
+      const [refusal] = this.#ask(report.CHECK_SOURCE, 0, Number(trusted), [option, url.protocol, url.hostname].join("\0"));
+      if (!refusal) continue;
+      end(this.#engine);
+      throw errorFrom(refusal);
+    }
   }
 
   // Fetches the first credential.
@@ -91,7 +104,7 @@ export class TurnSession extends EventTarget {
   }
 
   #ask(what, id = 0, number = 0, text = "", more = "") {
-    return JSON.parse(this.#engine.report(what, id, number, text, more));
+    return JSON.parse(exchange(this.#engine, what, id, number, text, more));
   }
 
   #report(what, ...values) {
@@ -221,7 +234,7 @@ export class TurnSession extends EventTarget {
     this.#signal?.removeEventListener("abort", this.#abort);
     for (const id of this.#peers.ids()) this.#peers.remove(id);
     this.#last = this.state;
-    this.#engine.free();
+    end(this.#engine);
     this.#engine = undefined;
     // The last event, after what could not be revoked was told.
     Promise.resolve(this.#revoking).then(() => {

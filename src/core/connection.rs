@@ -231,6 +231,7 @@ pub struct Connection {
 
 impl Connection {
     /// A connection with the servers that it was made with.
+    #[inline(never)]
     pub fn new(policy: Policy, servers: Stamp) -> Self {
         Self {
             policy,

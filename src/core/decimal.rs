@@ -1,5 +1,6 @@
 //! Whole numbers as text. The formatting of the standard library would cost more than a tenth of the package.
 
+use super::text::part;
 use alloc::string::String;
 
 /// The number in decimal.
@@ -9,7 +10,8 @@ pub fn decimal(number: u64) -> String {
     } else {
         String::new()
     };
-    text.push(char::from(b'0' + (number % 10) as u8));
+    let digit = (number % 10) as usize;
+    text.push_str(part("0123456789", digit, digit + 1));
     text
 }
 

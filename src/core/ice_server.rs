@@ -1,5 +1,6 @@
 //! An ICE server (W3C webrtc-pc, RTCIceServer) with its secrets kept out of every print.
 
+use super::text::{concat, part};
 use super::uri::IceUri;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -43,14 +44,16 @@ impl Username {
 
     /// The first characters, at most 8 and never more than half of the name.
     pub fn redacted(&self) -> String {
-        let continues = |byte: u8| byte & 0xc0 == 0x80;
-        let length = self.0.bytes().filter(|byte| !continues(*byte)).count();
-        let mut text = String::new();
-        for shown in self.0.chars().take((length / 2).min(8)) {
-            text.push(shown);
-        }
-        text.push('…');
-        text
+        // In UTF-8 all bytes of a character but its first one are 10xx_xxxx.
+        let begins = |byte: u8| byte & 0xc0 != 0x80;
+        let length = self.0.bytes().filter(|byte| begins(*byte)).count();
+        let mut left = (length / 2).min(8);
+        let end = self.0.bytes().position(|byte| {
+            let past = begins(byte) && left == 0;
+            left -= usize::from(begins(byte) && !past);
+            past
+        });
+        concat(&[part(&self.0, 0, end.unwrap_or(0)), "…"])
     }
 }
 

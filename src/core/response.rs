@@ -7,7 +7,7 @@
 use super::decimal::{self, decimal};
 use super::failure::{Code, Failure};
 use super::ice_server::{IceServer, Secret, Username};
-use super::text::{concat, cut};
+use super::text::{concat, cut, part};
 use super::timestamp;
 use super::uri::IceUri;
 use super::value::Value;
@@ -63,7 +63,7 @@ pub fn read(body: &Value) -> Result<Response, Failure> {
     }
     let mut servers = Vec::new();
     for (index, entry) in entries.iter().enumerate() {
-        servers.push(read_server(&item(path, list, index), entry)?);
+        read_server(&item(path, list, index), entry, &mut servers)?;
     }
     let lifetime = match read_lifetime(body)? {
         None => lifetime_in_username(&servers),
@@ -84,7 +84,7 @@ fn item(path: &str, list: &Value, index: usize) -> String {
     }
 }
 
-fn read_server(path: &str, entry: &Value) -> Result<IceServer, Failure> {
+fn read_server(path: &str, entry: &Value, servers: &mut Vec<IceServer>) -> Result<(), Failure> {
     let Value::Object(_) = entry else {
         let expected = "an ice server (an object with urls)";
         return Err(invalid(path, expected, entry.kind()));
@@ -110,11 +110,12 @@ fn read_server(path: &str, entry: &Value) -> Result<IceServer, Failure> {
         turn |= url.is_turn();
         urls.push(url);
     }
-    Ok(IceServer {
+    servers.push(IceServer {
         urls,
         username: read_text(path, "username", entry, turn)?.map(Username::new),
         credential: read_text(path, "credential", entry, turn)?.map(Secret::new),
-    })
+    });
+    Ok(())
 }
 
 /// A member that is a string; `None` if it is missing, null or empty. W3C webrtc-pc section 4.2.4: a TURN server
@@ -151,22 +152,32 @@ fn read_url(path: &str, value: &Value) -> Result<IceUri, Failure> {
 
 /// A URL as an error may show it: short, without control characters, and without what may be a password.
 fn printable(text: &str) -> String {
-    const MOST: usize = 100;
-    let mut shown = String::new();
-    let mut length = 0;
-    for c in text.chars() {
-        length += 1;
-        if c == '@' {
-            shown.clear();
-            shown.push_str("…@");
-            length = 0;
-        } else if length <= MOST {
-            let control = matches!(c, '\0'..' ' | '\x7f'..='\u{9f}');
-            shown.push(if control { '\u{fffd}' } else { c });
-        } else if length == MOST + 1 {
-            shown.push('…');
+    let (head, mut rest) = match text.bytes().rposition(|byte| byte == b'@') {
+        Some(place) => ("…@", part(text, place + 1, text.len())),
+        None => ("", text),
+    };
+    let mut shown = String::from(head);
+    let mut left = 100;
+    let mut place = 0;
+    while let Some(byte) = rest.as_bytes().get(place) {
+        let begins = byte & 0xc0 != 0x80;
+        // U+0080 to U+009F are control characters too; like some that no URL has either they begin with C2.
+        let control = *byte < b' ' || *byte == 0x7f || *byte == 0xc2;
+        if begins && (left == 0 || control) {
+            shown.push_str(part(rest, 0, place));
+            if left == 0 {
+                rest = "…";
+                break;
+            }
+            shown += "\u{fffd}";
+            rest = part(rest, place + 1 + usize::from(*byte == 0xc2), rest.len());
+            place = 0;
+        } else {
+            place += 1;
         }
+        left -= usize::from(begins);
     }
+    shown.push_str(rest);
     shown
 }
 

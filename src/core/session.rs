@@ -19,8 +19,8 @@ use super::retry;
 use super::selection::{Drop, Selection};
 use super::uri::IceUri;
 use super::value::Value;
-use alloc::boxed::Box;
 use alloc::string::String;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 /// The largest margin before expiry, in milliseconds.
@@ -233,8 +233,6 @@ struct Held {
     expires: Instant,
     ttl_s: f64,
     ttl_source: TtlSource,
-    /// When it arrived.
-    since: Instant,
 }
 
 impl Held {
@@ -296,7 +294,9 @@ pub struct Session {
     opening: Option<Instant>,
     closed: bool,
     status: Status,
-    held: Option<Box<Held>>,
+    held: Option<Arc<Held>>,
+    /// When it arrived; of one that was renewed, when it first did.
+    since: Instant,
     /// Counts the different lists of servers; 0 before the first.
     version: u64,
     /// Why a credential is being fetched.
@@ -319,7 +319,7 @@ pub struct Session {
     reject_from: Instant,
     connections: Vec<(ConnectionId, Connection)>,
     /// Earlier credentials that may still be alive.
-    superseded: Vec<Box<Held>>,
+    superseded: Vec<Arc<Held>>,
     /// When the timer fires, or [`NEVER`].
     timer: Instant,
 }
@@ -335,6 +335,7 @@ impl Session {
             closed: false,
             status: Status::Opening,
             held: None,
+            since: 0,
             version: 0,
             fetch: None,
             fetches: 0,
@@ -535,7 +536,7 @@ impl Session {
         self.plan = Plan { at, reason };
     }
 
-    fn read(&self, body: &Value, now: Instant) -> Result<Box<Held>, Failure> {
+    fn read(&self, body: &Value, now: Instant) -> Result<Held, Failure> {
         let response = response::read(body)?;
         let (servers, dropped) = self.options.selection.apply(&response.servers);
         if servers.is_empty() {
@@ -552,14 +553,13 @@ impl Session {
             ));
         }
         let ttl_s = expires.saturating_sub(self.sent) as f64 / 1000.0;
-        Ok(Box::new(Held {
+        Ok(Held {
             servers,
             dropped,
             expires,
             ttl_s,
             ttl_source,
-            since: now,
-        }))
+        })
     }
 
     /// Lifetimes count from the moment the request was sent, never from a server's clock; an absolute expiry is
@@ -598,7 +598,7 @@ impl Session {
         Ok((self.sent + (seconds * 1000.0) as u64, source))
     }
 
-    fn hold(&mut self, mut held: Box<Held>, reason: Reason, now: Instant, commands: &mut Vec<Command>) {
+    fn hold(&mut self, held: Held, reason: Reason, now: Instant, commands: &mut Vec<Command>) {
         self.attempts = 0;
         self.last_error = None;
         self.told_expired = false;
@@ -612,17 +612,14 @@ impl Session {
 
         let old = self.held.take();
         let changed = old.as_ref().is_none_or(|old| old.servers != held.servers);
+        // If the same credential lives on, an error that came before is about this one too.
         if changed {
             self.version += 1;
-            // Those whose life is over need no revocation any more.
-            self.superseded.retain(|old| old.expires > now);
-            self.superseded.extend(old);
-        } else if let Some(old) = old {
-            // The same credential lives on: an error that came before is about this one too.
-            held.since = old.since;
+            self.since = now;
+            self.supersede(old, now);
         }
         let assumed = held.ttl_source == TtlSource::Assumed;
-        self.held = Some(held);
+        self.held = Some(Arc::new(held));
         let stamp = self.stamp(now);
         for (_, connection) in &mut self.connections {
             connection.restamp(stamp);
@@ -637,6 +634,14 @@ impl Session {
             commands.push(Command::Emit(Event::TtlAssumed));
         }
         self.answer_refresh(None, commands);
+    }
+
+    /// Puts a credential to the earlier ones, of which those whose life is over need no revocation any more.
+    fn supersede(&mut self, old: Option<Arc<Held>>, now: Instant) {
+        self.superseded.retain(|old| old.expires > now);
+        if let Some(old) = old {
+            self.superseded.push(old);
+        }
     }
 
     fn failed(
@@ -849,8 +854,8 @@ impl Session {
         }
         // The present one even if it seems expired: this device's clock may have been set forth.
         let mut usernames: Vec<Username> = Vec::new();
-        self.superseded.retain(|old| old.expires > now);
-        for held in self.superseded.iter().chain(&self.held) {
+        self.supersede(self.held.clone(), now);
+        for held in &self.superseded {
             for server in &held.servers {
                 if let Some(username) = &server.username
                     && !usernames.contains(username)
@@ -873,10 +878,10 @@ impl Session {
             return;
         }
         self.settle_expiry(now, commands);
-        if let Some(held) = &self.held
+        if self.held.is_some()
             && self.connections.iter().any(|(_, connection)| {
                 connection.gathered_version() == self.version
-                    && connection.is_suspect_since(held.since)
+                    && connection.is_suspect_since(self.since)
             })
         {
             self.reject(now);

@@ -125,7 +125,10 @@ impl FromStr for IceUri {
             let plain = b.is_ascii_alphanumeric() && (!literal || b.is_ascii_hexdigit());
             plain || text::find(signs, b).is_some()
         });
-        let (bracket, after) = (text::part(rest, end, host_end), text::part(rest, host_end, query));
+        let (bracket, after) = (
+            text::part(rest, end, host_end),
+            text::part(rest, host_end, query),
+        );
         if !fits
             || host.is_empty()
             || literal && (bracket != "]" || text::find(host, b':').is_none())

@@ -30,11 +30,15 @@ const FEATURES: [&str; 6] = [
 ];
 
 /// How JavaScript is made smaller. Private members of classes and `import.meta` are in ES2022.
-const ESBUILD: [&str; 4] = [
+const ESBUILD: [&str; 7] = [
     "--minify",
     "--format=esm",
     "--target=es2022",
     "--log-level=warning",
+    // A session is freed when it is closed; until then its timers keep it alive anyway.
+    "--define:FinalizationRegistry=undefined",
+    "--define:Symbol.dispose=undefined",
+    "--mangle-props=^(__wbg_ptr|__destroy_into_raw)$",
 ];
 
 /// What the package carries of the repository's own papers.
@@ -186,7 +190,12 @@ fn optimised(tools: &Tools, from: &Path, into: &Path, also: &[&str]) -> Result<P
             .arg(from.join(&file))
             .arg("-o")
             .arg(&to)
-            .arg("-Oz")
+            // The first KiB of the memory is never used by what rustc links, so constants may fold into offsets.
+            .args([
+                "-Oz",
+                "--low-memory-unused",
+                "--optimize-added-constants-propagate",
+            ])
             .args(FEATURES)
             .args(["--strip-producers", "--strip-target-features"])
             .args(also),

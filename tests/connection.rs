@@ -10,6 +10,7 @@ use turn_wasm::core::clock::NEVER;
 use turn_wasm::core::connection::{
     Act, Cause, Connection, Facts, Ice, Initiator, Pair, Policy, Signaling, Stamp,
 };
+use turn_wasm::core::session::Command;
 
 const SECOND: u64 = 1_000;
 const MINUTE: u64 = 60 * SECOND;
@@ -32,6 +33,17 @@ enum Happening {
     Gathered(String),
     Selected(String),
     Statistics,
+}
+
+/// What the engine wants, of which all is its connection's.
+fn acts(commands: Vec<Command>) -> Vec<Act> {
+    commands
+        .into_iter()
+        .map(|command| match command {
+            Command::Act(_, act) => act,
+            other => panic!("{other:?}"),
+        })
+        .collect()
 }
 
 /// One end of a call: the engine, and a browser in which it runs.
@@ -92,7 +104,7 @@ fn end(policy: Policy, first: Option<bool>, name: &str) -> End {
         ..Facts::NEW
     };
     End {
-        engine: Connection::new(policy, stamp(1, 100 * MINUTE)),
+        engine: Connection::new(0, policy, stamp(1, 100 * MINUTE)),
         facts,
         pair: Pair {
             id: format!("pair-{current}"),
@@ -146,11 +158,12 @@ impl Call {
 
     fn observe(&mut self, who: usize) {
         let end = &mut self.ends[who];
-        let mut acts = Vec::new();
+        let mut commands = Vec::new();
         if end.engaged {
-            end.engine.observe(end.facts.clone(), self.now, &mut acts);
+            end.engine
+                .observe(end.facts.clone(), self.now, &mut commands);
         }
-        self.act(who, acts);
+        self.act(who, commands);
         self.drive(who);
     }
 
@@ -159,14 +172,14 @@ impl Call {
         if !end.engaged {
             return;
         }
-        let mut acts = Vec::new();
-        let next = end.engine.drive(end.fetching, self.now, &mut acts);
+        let mut commands = Vec::new();
+        let next = end.engine.drive(end.fetching, self.now, &mut commands);
         end.wake = (next < NEVER).then(|| next.min(self.now + 30 * SECOND).max(self.now + 1));
-        self.act(who, acts);
+        self.act(who, commands);
     }
 
-    fn act(&mut self, who: usize, acts: Vec<Act>) {
-        for act in acts {
+    fn act(&mut self, who: usize, commands: Vec<Command>) {
+        for act in acts(commands) {
             match act {
                 Act::Inspect => {
                     self.ends[who].inspections.push(self.now);
@@ -292,9 +305,9 @@ impl Call {
                 } else {
                     vec![end.pair.clone()]
                 };
-                let mut acts = Vec::new();
-                end.engine.inspected(pairs, self.now, &mut acts);
-                self.act(who, acts);
+                let mut commands = Vec::new();
+                end.engine.inspected(pairs, self.now, &mut commands);
+                self.act(who, commands);
                 self.drive(who);
             }
         }
@@ -469,20 +482,20 @@ fn a_connection_that_is_not_yet_connected_restarts_once_it_is() {
 
 #[test]
 fn a_connection_without_a_generation_needs_no_restart() {
-    let mut engine = Connection::new(Policy::Always, stamp(1, MINUTE));
-    let mut acts = Vec::new();
-    engine.observe(Facts::NEW, 0, &mut acts);
+    let mut engine = Connection::new(0, Policy::Always, stamp(1, MINUTE));
+    let mut commands = Vec::new();
+    engine.observe(Facts::NEW, 0, &mut commands);
     engine.applied(stamp(2, 2 * MINUTE), 10);
-    assert_eq!(engine.drive(false, 10, &mut acts), NEVER);
+    assert_eq!(engine.drive(false, 10, &mut commands), NEVER);
     let offered = Facts {
         signaling: Signaling::HaveLocalOffer,
         ufrag: Some("a0".into()),
         ..Facts::NEW
     };
-    engine.observe(offered, 20, &mut acts);
+    engine.observe(offered, 20, &mut commands);
     assert_eq!(engine.gathered_version(), 2);
-    engine.drive(false, 20, &mut acts);
-    assert_eq!(acts, []);
+    engine.drive(false, 20, &mut commands);
+    assert_eq!(commands, []);
 }
 
 #[test]
@@ -508,17 +521,17 @@ fn a_closed_connection_is_left_alone() {
 
 #[test]
 fn a_connection_with_foreign_credentials_restarts_once_ours_are_in_force() {
-    let mut engine = Connection::new(Policy::Relayed, stamp(0, 1_000));
-    let mut acts = Vec::new();
+    let mut engine = Connection::new(0, Policy::Relayed, stamp(0, 1_000));
+    let mut commands = Vec::new();
     let connected = end(Policy::Relayed, Some(true), "a").facts;
-    engine.observe(connected, 1_000, &mut acts);
+    engine.observe(connected, 1_000, &mut commands);
     engine.applied(stamp(1, 600_000), 1_000);
-    engine.drive(false, 1_000, &mut acts);
-    assert_eq!(acts, [Act::Inspect]);
+    engine.drive(false, 1_000, &mut commands);
+    assert_eq!(commands, [Command::Act(0, Act::Inspect)]);
     let pair = end(Policy::Relayed, Some(true), "a").pair;
-    engine.inspected(vec![pair], 1_003, &mut acts);
-    engine.drive(false, 1_003, &mut acts);
-    assert_eq!(acts.last(), Some(&Act::Restart));
+    engine.inspected(vec![pair], 1_003, &mut commands);
+    engine.drive(false, 1_003, &mut commands);
+    assert_eq!(commands.last(), Some(&Command::Act(0, Act::Restart)));
 }
 
 #[test]
@@ -535,20 +548,20 @@ fn a_restart_is_over_only_when_each_transport_runs_on_it() {
         relayed: true,
         ufrag: ufrag.map(Into::into),
     };
-    let mut acts = Vec::new();
+    let mut commands = Vec::new();
     engine.inspected(
         vec![pair("x", Some("a1")), pair("y", Some("a0"))],
         now,
-        &mut acts,
+        &mut commands,
     );
-    engine.inspected(Vec::new(), now, &mut acts);
-    assert_eq!(acts, []);
+    engine.inspected(Vec::new(), now, &mut commands);
+    assert_eq!(commands, []);
     engine.inspected(
         vec![pair("x", Some("a1")), pair("y", Some("a1"))],
         now,
-        &mut acts,
+        &mut commands,
     );
-    assert_eq!(acts.len(), 1);
+    assert_eq!(commands.len(), 1);
 }
 
 #[test]
@@ -981,21 +994,21 @@ fn a_connection_that_is_not_connected_is_not_polled_for_its_pair() {
 
 #[test]
 fn a_rolled_back_generation_gives_back_the_one_before_with_its_servers() {
-    let mut engine = Connection::new(Policy::Never, stamp(1, MINUTE));
-    let mut acts = Vec::new();
+    let mut engine = Connection::new(0, Policy::Never, stamp(1, MINUTE));
+    let mut commands = Vec::new();
     let stable = end(Policy::Never, None, "a").facts;
-    engine.observe(stable.clone(), 0, &mut acts);
+    engine.observe(stable.clone(), 0, &mut commands);
     engine.applied(stamp(2, 2 * MINUTE), 10);
     let offered = Facts {
         signaling: Signaling::HaveLocalOffer,
         ufrag: Some("a1".into()),
         ..stable.clone()
     };
-    engine.observe(offered, 20, &mut acts);
+    engine.observe(offered, 20, &mut commands);
     assert_eq!(engine.gathered_version(), 2);
-    engine.observe(stable, 30, &mut acts);
+    engine.observe(stable, 30, &mut commands);
     assert_eq!(engine.gathered_version(), 1);
-    assert_eq!(acts, [restarting(Initiator::Local, Cause::Other)]);
+    assert_eq!(acts(commands), [restarting(Initiator::Local, Cause::Other)]);
 }
 
 #[test]

@@ -114,7 +114,12 @@ export class TurnSession extends EventTarget {
     this.#running = true;
     for (let row; !this.#last && (row = this.#commands.shift()); ) {
       const [command, ...values] = row;
-      this.#perform[command](...values);
+      try {
+        this.#perform[command](...values);
+      } catch (error) {
+        // A connection of another make may throw anywhere: the others are served all the same.
+        reportError(error);
+      }
     }
     this.#running = false;
     this.#deliver();

@@ -8,6 +8,7 @@
 
 use super::clock::{Instant, NEVER};
 use super::sdp;
+use super::session::Command;
 use alloc::borrow::ToOwned;
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -39,6 +40,9 @@ const CURED_MS: u64 = 3_000;
 const STALL_MS: u64 = 5_000;
 /// Repairs in a row that may fail before the connection counts as lost.
 const REPAIRS_MOST: u32 = 3;
+
+/// Names a connection within its session.
+pub type ConnectionId = u32;
 
 /// When to restart after a refresh.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -206,6 +210,7 @@ impl Generation {
 /// One connection.
 #[derive(Clone, Debug)]
 pub struct Connection {
+    pub id: ConnectionId,
     pub policy: Policy,
     /// The version that was last handed to the browser for it: a refusal is not repeated.
     pub offered: u64,
@@ -232,8 +237,9 @@ pub struct Connection {
 impl Connection {
     /// A connection with the servers that it was made with.
     #[inline(never)]
-    pub fn new(policy: Policy, servers: Stamp) -> Self {
+    pub fn new(id: ConnectionId, policy: Policy, servers: Stamp) -> Self {
         Self {
+            id,
             policy,
             offered: servers.version,
             facts: Facts::NEW,
@@ -291,7 +297,7 @@ impl Connection {
     }
 
     /// Takes in what the connection shows.
-    pub fn observe(&mut self, facts: Facts, now: Instant, acts: &mut Vec<Act>) {
+    pub fn observe(&mut self, facts: Facts, now: Instant, commands: &mut Vec<Command>) {
         let (ice, signaling) = (self.facts.ice, self.facts.signaling);
         self.facts = facts;
         if self.facts.ice != ice {
@@ -314,7 +320,7 @@ impl Connection {
                 Ice::New | Ice::Checking => {}
             }
         }
-        self.follow_generation(now, acts);
+        self.follow_generation(now, commands);
         let stable = self.facts.signaling == Signaling::Stable;
         self.stale |= stable && signaling != Signaling::Stable;
         if let Some(generation) = &mut self.generation {
@@ -328,7 +334,7 @@ impl Connection {
         }
     }
 
-    fn follow_generation(&mut self, now: Instant, acts: &mut Vec<Act>) {
+    fn follow_generation(&mut self, now: Instant, commands: &mut Vec<Command>) {
         let Some(ufrag) = &self.facts.ufrag else {
             return;
         };
@@ -371,15 +377,18 @@ impl Connection {
         self.owed = NEVER;
         self.stalled = false;
         if restart && !ours {
-            acts.push(Act::Restarting {
-                initiator,
-                cause: Cause::Other,
-            });
+            commands.push(Command::Act(
+                self.id,
+                Act::Restarting {
+                    initiator,
+                    cause: Cause::Other,
+                },
+            ));
         }
     }
 
     /// Takes in the selected pairs.
-    pub fn inspected(&mut self, pairs: Vec<Pair>, now: Instant, acts: &mut Vec<Act>) {
+    pub fn inspected(&mut self, pairs: Vec<Pair>, now: Instant, commands: &mut Vec<Command>) {
         self.inspecting = false;
         self.inspected = now;
         // A path that broke leaves no selected pair behind; what it was like still decides about its repair.
@@ -400,10 +409,13 @@ impl Connection {
             self.settled = now + SETTLE_MS;
             self.repairs = 0;
             if generation.restart {
-                acts.push(Act::Restarted {
-                    initiator: generation.initiator,
-                    duration: now.saturating_sub(generation.began),
-                });
+                commands.push(Command::Act(
+                    self.id,
+                    Act::Restarted {
+                        initiator: generation.initiator,
+                        duration: now.saturating_sub(generation.began),
+                    },
+                ));
             }
         }
     }
@@ -504,17 +516,17 @@ impl Connection {
     }
 
     /// Does what is due, and tells when to be called again at the latest. `fetching`: a credential is on its way.
-    pub fn drive(&mut self, fetching: bool, now: Instant, acts: &mut Vec<Act>) -> Instant {
+    pub fn drive(&mut self, fetching: bool, now: Instant, commands: &mut Vec<Command>) -> Instant {
         if self.facts.lost && self.interrupted < NEVER && !self.told_lost {
             self.told_lost = true;
-            acts.push(Act::Lost);
+            commands.push(Command::Act(self.id, Act::Lost));
         }
         if now >= self.asked + STALL_MS {
             self.asked = NEVER;
             self.stalled = true;
-            acts.push(Act::Stalled);
+            commands.push(Command::Act(self.id, Act::Stalled));
         }
-        let next = self.look(now, acts);
+        let next = self.look(now, commands);
         let busy = self.busy_until(now);
         let (cause, moment) = self.wanted(fetching);
         if busy > now {
@@ -531,7 +543,7 @@ impl Connection {
             if self.repairs >= REPAIRS_MOST {
                 if self.facts.ice == Ice::Failed {
                     self.told_lost = true;
-                    acts.push(Act::Lost);
+                    commands.push(Command::Act(self.id, Act::Lost));
                 }
                 return next;
             }
@@ -539,16 +551,19 @@ impl Connection {
         }
         self.asked = now;
         self.settled = now + SETTLE_MS;
-        acts.push(Act::Restarting {
-            initiator: Initiator::Local,
-            cause,
-        });
-        acts.push(Act::Restart);
+        commands.push(Command::Act(
+            self.id,
+            Act::Restarting {
+                initiator: Initiator::Local,
+                cause,
+            },
+        ));
+        commands.push(Command::Act(self.id, Act::Restart));
         next.min(now + STALL_MS)
     }
 
     /// Looks at the selected pairs if that is due; tells when it will be.
-    fn look(&mut self, now: Instant, acts: &mut Vec<Act>) -> Instant {
+    fn look(&mut self, now: Instant, commands: &mut Vec<Command>) -> Instant {
         let generation = self.generation.as_ref();
         let polled = generation.is_some_and(|generation| generation.is_settling(now));
         let connected = self.policy == Policy::Relayed && self.facts.ice == Ice::Connected;
@@ -582,7 +597,7 @@ impl Connection {
         if now >= due {
             self.inspecting = true;
             self.stale = false;
-            acts.push(Act::Inspect);
+            commands.push(Command::Act(self.id, Act::Inspect));
             return NEVER;
         }
         due

@@ -9,6 +9,7 @@
 //! ICE restart. The old credential serves until its true expiry, whatever fails.
 
 use super::clock::{Clock, Instant, NEVER, Now};
+pub use super::connection::ConnectionId;
 use super::connection::{Act, Connection, Facts, Pair, Policy, Stamp};
 use super::decimal::decimal;
 use super::failure::{Code, Failure};
@@ -37,9 +38,6 @@ const WAKE_JITTER_MS: u64 = 999;
 /// The longest single timer, in milliseconds. Timers pause in a system sleep on some platforms, and no event need tell
 /// of the wake-up: an overdue deadline is noticed this late at the most. It is also far below 2^31.
 const TIMER_MOST_MS: u64 = 30_000;
-
-/// Names a connection within its session.
-pub type ConnectionId = u32;
 
 /// What a session is opened with.
 #[derive(Clone, Debug)]
@@ -317,7 +315,7 @@ pub struct Session {
     rejections: u32,
     /// The next refresh for a rejected credential comes no sooner.
     reject_from: Instant,
-    connections: Vec<(ConnectionId, Connection)>,
+    connections: Vec<Connection>,
     /// Earlier credentials that may still be alive.
     superseded: Vec<Arc<Held>>,
     /// When the timer fires, or [`NEVER`].
@@ -404,7 +402,7 @@ impl Session {
                 let servers = self.stamp_of(!self.is_expired(now), now);
                 let policy = policy.unwrap_or(self.options.policy);
                 self.connections
-                    .push((connection, Connection::new(policy, servers)));
+                    .push(Connection::new(connection, policy, servers));
             }
             Input::Attached {
                 connection,
@@ -414,7 +412,9 @@ impl Session {
             } => {
                 self.attach(connection, policy, facts, &usernames, now, commands);
             }
-            Input::Detached { connection } => self.connections.retain(|(id, _)| *id != connection),
+            Input::Detached { connection } => {
+                self.connections.retain(|known| known.id != connection)
+            }
             Input::Applied {
                 connection,
                 version,
@@ -440,18 +440,14 @@ impl Session {
                 }
             }
             Input::Observed { connection, facts } => {
-                let mut acts = Vec::new();
                 if let Some(found) = self.connection(connection) {
-                    found.observe(facts, now, &mut acts);
+                    found.observe(facts, now, commands);
                 }
-                tell(connection, acts, commands);
             }
             Input::Inspected { connection, pairs } => {
-                let mut acts = Vec::new();
                 if let Some(found) = self.connection(connection) {
-                    found.inspected(pairs, now, &mut acts);
+                    found.inspected(pairs, now, commands);
                 }
-                tell(connection, acts, commands);
             }
             Input::CandidateError {
                 connection,
@@ -621,7 +617,7 @@ impl Session {
         let assumed = held.ttl_source == TtlSource::Assumed;
         self.held = Some(Arc::new(held));
         let stamp = self.stamp(now);
-        for (_, connection) in &mut self.connections {
+        for connection in &mut self.connections {
             connection.restamp(stamp);
         }
         if self.opening.take().is_some() {
@@ -759,7 +755,7 @@ impl Session {
             expires: now,
             ..self.stamp(now)
         };
-        for (_, connection) in &mut self.connections {
+        for connection in &mut self.connections {
             connection.restamp(dead);
         }
     }
@@ -769,8 +765,7 @@ impl Session {
     fn connection(&mut self, wanted: ConnectionId) -> Option<&mut Connection> {
         self.connections
             .iter_mut()
-            .find(|(id, _)| *id == wanted)
-            .map(|(_, connection)| connection)
+            .find(|connection| connection.id == wanted)
     }
 
     fn attach(
@@ -793,10 +788,8 @@ impl Session {
         let ours = name.is_none_or(|name| usernames.iter().any(|used| used == name.expose()));
         let expired = self.is_expired(now);
         let servers = self.stamp_of(ours && !expired, now);
-        let mut connection = Connection::new(policy.unwrap_or(self.options.policy), servers);
-        let mut acts = Vec::new();
-        connection.observe(facts, now, &mut acts);
-        tell(id, acts, commands);
+        let mut connection = Connection::new(id, policy.unwrap_or(self.options.policy), servers);
+        connection.observe(facts, now, commands);
         if !expired {
             connection.offered = self.version;
             commands.push(Command::Apply {
@@ -804,7 +797,7 @@ impl Session {
                 version: self.version,
             });
         }
-        self.connections.push((id, connection));
+        self.connections.push(connection);
     }
 
     /// Of the servers in force, or of others that have no life left.
@@ -879,7 +872,7 @@ impl Session {
         }
         self.settle_expiry(now, commands);
         if self.held.is_some()
-            && self.connections.iter().any(|(_, connection)| {
+            && self.connections.iter().any(|connection| {
                 connection.gathered_version() == self.version
                     && connection.is_suspect_since(self.since)
             })
@@ -933,7 +926,7 @@ impl Session {
     ) {
         let fetching = self.fetch.is_some();
         let expired = self.is_expired(now);
-        for (id, connection) in &mut self.connections {
+        for connection in &mut self.connections {
             if connection.version() < self.version && !expired && connection.offered != self.version
             {
                 let busy = connection.busy_until(now);
@@ -942,14 +935,12 @@ impl Session {
                 } else {
                     connection.offered = self.version;
                     commands.push(Command::Apply {
-                        connection: *id,
+                        connection: connection.id,
                         version: self.version,
                     });
                 }
             }
-            let mut acts = Vec::new();
-            *wake = connection.drive(fetching, now, &mut acts).min(*wake);
-            tell(*id, acts, commands);
+            *wake = connection.drive(fetching, now, commands).min(*wake);
         }
     }
 
@@ -977,11 +968,4 @@ fn closed() -> Failure {
         Code::Closed,
         "the session is closed; open another one with openTurnSession()",
     )
-}
-
-/// A connection's wishes as commands.
-fn tell(id: ConnectionId, acts: Vec<Act>, commands: &mut Vec<Command>) {
-    for act in acts {
-        commands.push(Command::Act(id, act));
-    }
 }

@@ -29,6 +29,11 @@ impl Cache {
         Ok(Self { directory })
     }
 
+    /// A folder that another tool fills and locks by itself.
+    pub fn place(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
+    }
+
     /// The entry's folder, filled first if it does not exist yet.
     pub fn entry(&self, name: &str, fill: impl FnOnce(&Filling) -> Result<()>) -> Result<PathBuf> {
         let destination = self.directory.join(name);

@@ -51,7 +51,7 @@ fn run() -> Result<()> {
         Options::Demo { port, ttl } => {
             // A package above its budget still shows how it works.
             package::build(&workspace, &Tools::set_up(&cache, &workspace)?, false)?;
-            server::run(&workspace, port, ttl)
+            server::run(&workspace, &cache, port, ttl)
         }
         Options::Build { report } => {
             let size = package::build(&workspace, &Tools::set_up(&cache, &workspace)?, report)?;

@@ -126,6 +126,7 @@ pub fn run(workspace: &Workspace, cache: &Cache, only: Option<Step>) -> Result<(
 
     let mut suite = Suite {
         workspace,
+        cache,
         tools,
         programs,
         built: None,
@@ -195,6 +196,7 @@ fn component(name: &str, subcommand: &str) -> Result<()> {
 
 struct Suite<'a> {
     workspace: &'a Workspace,
+    cache: &'a Cache,
     tools: Option<Tools>,
     programs: Option<Programs>,
     /// Whether the package was built in this run, once it was tried.
@@ -297,7 +299,7 @@ impl Suite<'_> {
         let server = match &self.site {
             Some(server) => server.clone(),
             None => {
-                let server = server::build(self.workspace)?;
+                let server = server::build(self.workspace, self.cache)?;
                 install_packages(self.node()?, &tests)?;
                 self.site.insert(server).clone()
             }

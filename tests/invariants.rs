@@ -357,7 +357,8 @@ struct Model {
     /// The username in force, and when its life ends.
     held: Option<(String, u64)>,
     /// What was handed out, in the order in which it came.
-    handed_out: Vec<String>,
+    /// With the end of each one's life, the latest if it came more than once.
+    handed_out: Vec<(String, u64)>,
     /// When the fetch in flight was sent.
     sent: u64,
     /// What the backend sends for the fetch in flight: its username and when its life ends.
@@ -476,19 +477,22 @@ impl Model {
                     assert!(self.connections.contains(&connection));
                 }
                 Command::Revoke(usernames) => {
-                    // The oldest of very many are let go: they are long over.
+                    // Those whose life is over need no revocation.
                     let revoked: HashSet<&str> =
                         usernames.iter().map(|name| name.expose()).collect();
                     assert_eq!(revoked.len(), usernames.len(), "a username comes twice");
                     assert!(
                         revoked
                             .iter()
-                            .all(|name| self.handed_out.iter().any(|n| n == name))
+                            .all(|name| self.handed_out.iter().any(|(n, _)| n == name))
                     );
-                    assert!(
-                        revoked.len() >= self.handed_out.len().min(64),
-                        "{usernames:?}"
-                    );
+                    let now = self.now();
+                    for (name, expires) in &self.handed_out {
+                        assert!(
+                            *expires <= now || revoked.contains(name.as_str()),
+                            "{name} still lives: {usernames:?}"
+                        );
+                    }
                     assert!(revoked.contains(self.held.clone().unwrap().0.as_str()));
                 }
                 Command::Emit(Event::Closed) => self.closed = true,
@@ -504,9 +508,8 @@ impl Model {
             coming.1 > self.now(),
             "a credential that was dead when it came"
         );
-        if !self.handed_out.contains(&coming.0) {
-            self.handed_out.push(coming.0.clone());
-        }
+        self.handed_out.retain(|(name, _)| *name != coming.0);
+        self.handed_out.push(coming.clone());
         self.held = Some(coming);
     }
 
@@ -708,7 +711,7 @@ impl Model {
         }
         for connection in &self.connections {
             if let Some(Some(given)) = self.driver.given.get(connection) {
-                assert!(self.handed_out.contains(given));
+                assert!(self.handed_out.iter().any(|(name, _)| name == given));
             }
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! The crate asks for the credential on every authenticated request, and [`CredentialStore`] says no as soon as a credential
 //! has expired or was revoked. What the crate cannot do is end an allocation that nobody refreshes, so a background task
-//! deletes the allocations of ended credentials. Answers that differ from RFC 8656 are put right by the [`gate`].
+//! deletes the allocations of ended credentials. Answers that differ from RFC 8656 are put right by the `gate` module.
 
 mod gate;
 mod live;

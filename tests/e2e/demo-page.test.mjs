@@ -74,6 +74,10 @@ for (const name of BROWSERS) {
       await click(page, "revoke");
       await page.waitForFunction(() => document.querySelector("#log [data-kind=revoked]"));
       await page.waitForFunction((before) => Number(document.querySelector("#outlived").dataset.count) > before, {}, outlived);
+      // The browser needs seconds to notice that the old relay is gone; what was sent meanwhile arrives after the repair.
+      const sent = await count(page, "sent");
+      await page.waitForFunction(
+        (sent) => Number(document.querySelector("#received-count").textContent.replaceAll(",", "")) > sent, {}, sent);
       await page.waitForSelector("#status[data-state=connected]");
     });
 

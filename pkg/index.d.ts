@@ -164,7 +164,7 @@ export interface TurnSessionEventMap {
   restartstalled: CustomEvent<{ connection: RTCPeerConnection; message: string }>;
   /** This connection cannot be repaired: build a new one, for which the session holds servers. */
   connectionlost: CustomEvent<{ connection: RTCPeerConnection }>;
-  /** Something to look at that keeps nothing from working, such as a URL of the response that was dropped. */
+  /** Something to look at that keeps nothing from working: a username could not be revoked. */
   warning: CustomEvent<{ message: string }>;
   /** Neither the response nor an option gave a lifetime: `ttl` seconds are assumed. */
   ttlassumed: CustomEvent<{ ttl: number }>;
@@ -219,7 +219,7 @@ export class TurnSession extends EventTarget {
   probe(options?: { timeout?: number }): Promise<ProbeResult[]>;
   /**
    * Ends the session: no more fetches, connections are left as they are. With `revoke: true` every username that was
-   * handed out is revoked through the `revoke` option. Never rejects; a second call returns the first one's promise.
+   * handed out and still lives is revoked through the `revoke` option. Never rejects; a second call returns the first one's promise.
    */
   close(options?: { revoke?: boolean }): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;

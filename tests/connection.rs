@@ -10,6 +10,7 @@ use turn_wasm::core::clock::NEVER;
 use turn_wasm::core::connection::{
     Act, Cause, Connection, Facts, Ice, Initiator, Pair, Policy, Signaling, Stamp,
 };
+use turn_wasm::core::proof::Proof;
 use turn_wasm::core::session::Command;
 
 const SECOND: u64 = 1_000;
@@ -68,6 +69,8 @@ struct End {
     /// The statistics name the pair's username fragment, as Chromium's do and Firefox's do not.
     tells_ufrag: bool,
     inspections: Vec<u64>,
+    /// The TURN server gives a relay to whoever asks.
+    relays: bool,
 }
 
 /// A call of two ends with perfect negotiation; the second one is polite. A moment is in milliseconds.
@@ -88,6 +91,13 @@ struct Call {
     over: u64,
     /// Restarts that began while another was in progress or had just been.
     overlaps: Vec<u64>,
+}
+
+/// Servers that give a relay.
+fn proven() -> Proof {
+    let mut proof = Proof::NONE;
+    proof.answered(true, 0);
+    proof
 }
 
 fn stamp(version: u64, expires: u64) -> Stamp {
@@ -122,6 +132,7 @@ fn end(policy: Policy, first: Option<bool>, name: &str) -> End {
         gathering_completes: true,
         tells_ufrag: true,
         inspections: Vec::new(),
+        relays: true,
     }
 }
 
@@ -173,7 +184,11 @@ impl Call {
             return;
         }
         let mut commands = Vec::new();
-        let next = end.engine.drive(end.fetching, self.now, &mut commands);
+        let mut proof = Proof::NONE;
+        proof.answered(end.relays, self.now);
+        let next = end
+            .engine
+            .drive(end.fetching, &mut proof, self.now, &mut commands);
         end.wake = (next < NEVER).then(|| next.min(self.now + 30 * SECOND).max(self.now + 1));
         self.act(who, commands);
     }
@@ -359,7 +374,7 @@ impl Call {
         end.engine.restamp(stamp(end.version, now + margin));
         end.version += 1;
         end.engine
-            .applied(stamp(end.version, now + 100 * MINUTE), now);
+            .applied(stamp(end.version, now + 100 * MINUTE), false, now);
         self.drive(who);
     }
 
@@ -485,8 +500,8 @@ fn a_connection_without_a_generation_needs_no_restart() {
     let mut engine = Connection::new(0, Policy::Always, stamp(1, MINUTE));
     let mut commands = Vec::new();
     engine.observe(Facts::NEW, 0, &mut commands);
-    engine.applied(stamp(2, 2 * MINUTE), 10);
-    assert_eq!(engine.drive(false, 10, &mut commands), NEVER);
+    engine.applied(stamp(2, 2 * MINUTE), false, 10);
+    assert_eq!(engine.drive(false, &mut proven(), 10, &mut commands), NEVER);
     let offered = Facts {
         signaling: Signaling::HaveLocalOffer,
         ufrag: Some("a0".into()),
@@ -494,7 +509,7 @@ fn a_connection_without_a_generation_needs_no_restart() {
     };
     engine.observe(offered, 20, &mut commands);
     assert_eq!(engine.gathered_version(), 2);
-    engine.drive(false, 20, &mut commands);
+    engine.drive(false, &mut proven(), 20, &mut commands);
     assert_eq!(commands, []);
 }
 
@@ -525,12 +540,12 @@ fn a_connection_with_foreign_credentials_restarts_once_ours_are_in_force() {
     let mut commands = Vec::new();
     let connected = end(Policy::Relayed, Some(true), "a").facts;
     engine.observe(connected, 1_000, &mut commands);
-    engine.applied(stamp(1, 600_000), 1_000);
-    engine.drive(false, 1_000, &mut commands);
+    engine.applied(stamp(1, 600_000), false, 1_000);
+    engine.drive(false, &mut proven(), 1_000, &mut commands);
     assert_eq!(commands, [Command::Act(0, Act::Inspect)]);
     let pair = end(Policy::Relayed, Some(true), "a").pair;
     engine.inspected(vec![pair], 1_003, &mut commands);
-    engine.drive(false, 1_003, &mut commands);
+    engine.drive(false, &mut proven(), 1_003, &mut commands);
     assert_eq!(commands.last(), Some(&Command::Act(0, Act::Restart)));
 }
 
@@ -998,7 +1013,7 @@ fn a_rolled_back_generation_gives_back_the_one_before_with_its_servers() {
     let mut commands = Vec::new();
     let stable = end(Policy::Never, None, "a").facts;
     engine.observe(stable.clone(), 0, &mut commands);
-    engine.applied(stamp(2, 2 * MINUTE), 10);
+    engine.applied(stamp(2, 2 * MINUTE), false, 10);
     let offered = Facts {
         signaling: Signaling::HaveLocalOffer,
         ufrag: Some("a1".into()),

@@ -5,7 +5,7 @@
 //!
 //! The model beside the session keeps its own account of time, of each credential's life and of what each connection
 //! was given; the driver checks what holds for single commands (one fetch in flight, the floor between two automatic
-//! ones, the length of timers, silence after the end).
+//! ones, the length of timers, proof before a restart, silence after the end).
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -115,6 +115,8 @@ enum Step {
     Show(usize, Signaling, Ice, u8),
     Pair(usize, bool, u8),
     Rejected(usize, u16),
+    /// What proving the servers comes to from now on.
+    Proves(Option<u16>),
     Close {
         revoke: bool,
     },
@@ -211,6 +213,9 @@ impl fmt::Debug for Step {
                 )
             }
             Self::Rejected(which, code) => write!(f, "connection no. {which} sees error {code}"),
+            Self::Proves(None) => write!(f, "the TURN server leaves tries unanswered"),
+            Self::Proves(Some(0)) => write!(f, "the TURN server gives relays"),
+            Self::Proves(Some(code)) => write!(f, "the TURN server answers with error {code}"),
             Self::Close { revoke } => write!(f, "the session is closed, revoke: {revoke}"),
             Self::Abort => write!(f, "the signal is aborted"),
         }
@@ -310,6 +315,8 @@ fn any_step() -> impl Strategy<Value = Step> {
             .prop_map(|(which, relayed, generation)| Step::Pair(which, relayed, generation)),
         2 => (any_connection(), prop::sample::select(vec![401, 403, 441, 438, 701]))
             .prop_map(|(which, code)| Step::Rejected(which, code)),
+        1 => prop::sample::select(vec![Some(0), Some(0), Some(401), Some(701), None])
+            .prop_map(Step::Proves),
     ]
 }
 
@@ -682,6 +689,7 @@ impl Model {
                     });
                 }
             }
+            Step::Proves(code) => self.driver.proves = code,
             Step::Close { revoke } => self.input(Input::Close { revoke }),
             Step::Abort => self.input(Input::Abort),
             Step::Refresh | Step::Create | Step::Attach { .. } => {}

@@ -1319,24 +1319,242 @@ fn an_error_of_a_generation_with_old_servers_fetches_nothing() {
 }
 
 #[test]
-fn a_rejected_credential_is_replaced_and_the_relayed_connection_restarted_at_once() {
+fn a_rejected_credential_is_replaced_and_the_relayed_connection_restarted_once_the_other_end_had_time()
+ {
+    for (first, wait) in [(true, 3 * SECOND), (false, 6 * SECOND)] {
+        let mut driver = Driver::opened(600.0);
+        let facts = Facts {
+            first: Some(first),
+            ..connected()
+        };
+        driver.relayed_connection(1, facts);
+        driver.candidate_error(1, TURN, 401);
+        let commands = driver.fetched(credential("bob", 600.0));
+        assert!(commands.contains(&apply(1, 2)));
+        let applied = driver.at;
+        assert!(!driver.inspected(1, "first").contains(&RESTART));
+        let log = driver.forward(MINUTE);
+        assert_eq!(restarts(&log), [applied + wait]);
+        assert_eq!(driver.proofs, [applied + wait]);
+    }
+}
+
+// ---- proof before a restart ----------------------------------------------------------------------------------------
+
+const RESTART: Command = Command::Act(1, Act::Restart);
+
+/// When connection 1 was restarted.
+fn restarts(log: &[(u64, Command)]) -> Vec<u64> {
+    let restarts = log.iter().filter(|(_, command)| *command == RESTART);
+    restarts.map(|(at, _)| *at).collect()
+}
+
+/// A relayed connection, and fresh servers for it that were just applied; whose pair is still to be looked at.
+fn refreshed_connection(proves: Option<u16>) -> Driver {
     let mut driver = Driver::opened(600.0);
     driver.relayed_connection(1, connected());
-    driver.candidate_error(1, TURN, 401);
-    let commands = driver.fetched(credential("bob", 600.0));
-    assert!(commands.contains(&apply(1, 2)));
-    let restart = [
-        Command::Act(
-            1,
-            Act::Restarting {
-                initiator: Initiator::Local,
-                cause: Cause::Refresh,
-            },
-        ),
-        Command::Act(1, Act::Restart),
-    ];
-    let commands = driver.inspected(1, "first");
-    assert_eq!(commands[..2], restart);
+    driver.proves = proves;
+    driver.input(Input::Refresh);
+    driver.forward(100);
+    assert!(
+        driver
+            .fetched(credential("bob", 600.0))
+            .contains(&apply(1, 2))
+    );
+    driver
+}
+
+#[test]
+fn a_relayed_connection_is_restarted_as_soon_as_the_servers_gave_a_relay() {
+    let mut driver = refreshed_connection(None);
+    assert_eq!(driver.inspected(1, "first"), []);
+    assert_eq!(driver.proofs, [driver.at]);
+    assert_eq!(driver.forward(65), []);
+    let commands = driver.input(Input::Proven {
+        version: 2,
+        code: 0,
+    });
+    assert!(commands.contains(&RESTART));
+}
+
+#[test]
+fn while_the_servers_are_silent_nothing_is_restarted_and_they_are_tried_again_until_they_answer() {
+    let mut driver = refreshed_connection(Some(701));
+    let began = driver.at;
+    assert_eq!(driver.inspected(1, "first"), []);
+    assert_eq!(driver.forward(40 * SECOND), []);
+    let tries: Vec<u64> = driver.proofs.iter().map(|at| at - began).collect();
+    assert_eq!(
+        tries,
+        [0, 1_000, 3_000, 7_000, 15_000, 23_000, 31_000, 39_000]
+    );
+    driver.proves = Some(0);
+    assert_eq!(restarts(&driver.forward(40 * SECOND)), [began + 47_000]);
+}
+
+#[test]
+fn a_connection_that_goes_on_by_itself_meanwhile_is_restarted_for_its_servers_alone() {
+    let mut driver = refreshed_connection(Some(701));
+    driver.inspected(1, "first");
+    driver.forward(SECOND);
+    let interrupted = Facts {
+        ice: Ice::Disconnected,
+        ..connected()
+    };
+    driver.observe(1, interrupted);
+    assert!(restarts(&driver.forward(10 * SECOND)).is_empty());
+    driver.fetched(credential("carol", 600.0));
+    driver.observe(1, connected());
+    driver.inspected(1, "first");
+    driver.proves = Some(0);
+    let log = driver.forward(20 * SECOND);
+    let told: Vec<&Command> = log
+        .iter()
+        .map(|(_, command)| command)
+        .filter(|command| {
+            matches!(
+                command,
+                Command::Act(_, Act::Restarting { .. } | Act::Restart)
+            )
+        })
+        .collect();
+    let restarting = Command::Act(
+        1,
+        Act::Restarting {
+            initiator: Initiator::Local,
+            cause: Cause::Refresh,
+        },
+    );
+    assert_eq!(told, [&restarting, &RESTART]);
+}
+
+#[test]
+fn servers_that_refuse_the_credential_are_asked_with_another_one_before_any_restart() {
+    for code in [401, 403, 441] {
+        let mut driver = refreshed_connection(Some(code));
+        driver.forward(SECOND);
+        let commands = driver.inspected(1, "first");
+        assert_eq!(driver.proofs.len(), 1);
+        assert!(!commands.contains(&RESTART));
+        assert!(commands.contains(&fetch(3, Reason::Rejected)));
+        driver.proves = Some(0);
+        driver.fetched(credential("carol", 600.0));
+        let applied = driver.at;
+        assert_eq!(restarts(&driver.forward(MINUTE)), [applied + 3 * SECOND]);
+        assert_eq!(driver.proofs.last(), Some(&(applied + 3 * SECOND)));
+    }
+}
+
+#[test]
+fn of_two_ends_that_waited_for_one_server_the_second_waits_three_seconds_more() {
+    for (first, more) in [(true, 0), (false, 3 * SECOND)] {
+        let facts = Facts {
+            first: Some(first),
+            ..connected()
+        };
+        let mut driver = Driver::opened(600.0);
+        driver.relayed_connection(1, facts.clone());
+        let interrupted = Facts {
+            ice: Ice::Disconnected,
+            ..facts
+        };
+        driver.observe(1, interrupted);
+        driver.forward(100);
+        driver.fetched(credential("bob", 600.0));
+        driver.proves = None;
+        assert!(restarts(&driver.forward(13 * SECOND)).is_empty());
+        driver.input(Input::Proven {
+            version: 2,
+            code: 701,
+        });
+        driver.proves = Some(0);
+        let restored = driver.at + SECOND;
+        let log = driver.forward(10 * SECOND);
+        assert_eq!(restarts(&log), [restored + more], "{first}");
+    }
+}
+
+#[test]
+fn the_proof_of_one_list_is_none_of_the_next() {
+    let mut driver = refreshed_connection(None);
+    driver.inspected(1, "first");
+    driver.forward(SECOND);
+    driver.input(Input::Refresh);
+    driver.forward(100);
+    driver.fetched(credential("carol", 600.0));
+    driver.inspected(1, "first");
+    let commands = driver.input(Input::Proven {
+        version: 2,
+        code: 0,
+    });
+    assert_eq!(commands, []);
+    let commands = driver.input(Input::Proven {
+        version: 3,
+        code: 0,
+    });
+    assert!(commands.contains(&RESTART));
+}
+
+#[test]
+fn many_connections_share_one_proof() {
+    let mut driver = Driver::opened(600.0);
+    for connection in 1..=100 {
+        driver.relayed_connection(connection, connected());
+    }
+    driver.proves = None;
+    driver.input(Input::Refresh);
+    driver.forward(100);
+    driver.fetched(credential("bob", 600.0));
+    for connection in 1..=100 {
+        assert_eq!(driver.inspected(connection, "first"), []);
+    }
+    assert_eq!(driver.proofs.len(), 1);
+    let commands = driver.input(Input::Proven {
+        version: 2,
+        code: 0,
+    });
+    let restarts = commands
+        .iter()
+        .filter(|command| matches!(command, Command::Act(_, Act::Restart)));
+    assert_eq!(restarts.count(), 100);
+}
+
+#[test]
+fn an_expired_credential_is_not_tried_and_nothing_is_restarted_with_it() {
+    let mut driver = Driver::opened(60.0);
+    driver.relayed_connection(1, connected());
+    driver.forward_to_fetch(MINUTE);
+    driver.failed(status(403));
+    driver.forward_to(2 * MINUTE);
+    let interrupted = Facts {
+        ice: Ice::Disconnected,
+        ..connected()
+    };
+    driver.observe(1, interrupted);
+    assert!(restarts(&driver.forward(MINUTE)).is_empty());
+    assert!(driver.proofs.is_empty());
+    driver.input(Input::Refresh);
+    driver.fetched(credential("bob", 60.0));
+    assert_eq!(restarts(&driver.forward(10 * SECOND)).len(), 1);
+}
+
+#[test]
+fn a_connection_that_is_not_relayed_needs_no_proof() {
+    let mut driver = Driver::opened_with(
+        Options {
+            policy: Policy::Always,
+            ..options()
+        },
+        credential("alice", 600.0),
+    );
+    create(&mut driver, 1);
+    driver.observe(1, connected());
+    driver.proves = Some(701);
+    driver.forward(SECOND);
+    driver.input(Input::Refresh);
+    driver.forward(100);
+    assert!(driver.fetched(credential("bob", 600.0)).contains(&RESTART));
+    assert!(driver.proofs.is_empty());
 }
 
 #[test]

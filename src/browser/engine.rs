@@ -210,11 +210,15 @@ pub fn report(
             fetch: id.into(),
             body: value::read(&mut { text }),
         },
-        20 => {
+        20 => Input::Proven {
+            version: id.into(),
+            code: number as u16,
+        },
+        21 => {
             rows.servers(session.servers(now()));
             return rows.finish();
         }
-        21 => {
+        22 => {
             rows.state(&session.state(now()));
             return rows.finish();
         }

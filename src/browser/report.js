@@ -32,10 +32,12 @@ export const INSPECTED = 17;
 export const CANDIDATE_ERROR = 18;
 /** Fetch, 0, the body as body.js writes it down. */
 export const FETCHED = 19;
+/** Version, 0 for a relay or the code of the error. */
+export const PROVEN = 20;
 
 // What is asked.
 
-export const SERVERS = 20;
-export const STATE = 21;
+export const SERVERS = 21;
+export const STATE = 22;
 /** 0, 1 if the URL is of the page's own origin in a secure context, the option, the URL's protocol and its host name. */
-export const CHECK_SOURCE = 22;
+export const CHECK_SOURCE = 23;

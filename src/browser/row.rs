@@ -155,6 +155,10 @@ impl Rows {
                 self.named("apply", *connection);
                 self.number(*version);
             }
+            Command::Prove { version } => {
+                self.text("prove");
+                self.number(*version);
+            }
             Command::Act(id, act) => self.act(*id, act),
             Command::Revoke(usernames) => {
                 self.text("revoke");

@@ -9,7 +9,7 @@ import { errorFrom, fail, TurnError } from "./error.js";
 import { localDescription } from "./gathering.js";
 import { invalid, readOptions, readPolicy, readTimeout } from "./options.js";
 import { facts, Peers, selectedPairs, usernames } from "./peers.js";
-import { probe } from "./probe.js";
+import { probe, prove } from "./probe.js";
 import * as report from "./report.js";
 import { fetchCredential, Refused, revokeUsername } from "./source.js";
 import { listenForWakeups } from "./wakeups.js";
@@ -187,6 +187,7 @@ export class TurnSession extends EventTarget {
       const pairs = pc ? await selectedPairs(pc) : "";
       this.#report(report.INSPECTED, id, 0, pairs);
     },
+    prove: async (version) => this.#tell(report.PROVEN, version, await prove(this.#servers(), TIMEOUT)),
     restart: (id) => this.#peers.get(id)?.restartIce(),
     revoke: (names) => {
       if (!this.#revoke) return;

@@ -4,9 +4,11 @@
 //! Two restarts at once end a call for good in Firefox, so one begins only while nothing of the last one, ours or the
 //! other end's, is still in progress. Both ends gather anew at a restart: one that the other end began after our
 //! servers were applied makes ours unnecessary. Of two ends that both need one, the order of their DTLS fingerprints
-//! decides which goes first; the other steps in only if nothing came.
+//! decides which goes first; the other steps in only if nothing came. A relayed connection is restarted only with
+//! servers that were just proven to give a relay.
 
 use super::clock::{Instant, NEVER};
+use super::proof::Proof;
 use super::sdp;
 use super::session::Command;
 use alloc::borrow::ToOwned;
@@ -271,11 +273,15 @@ impl Connection {
         generation.map_or(self.servers, |g| g.servers).version
     }
 
-    /// Other servers are in force from now on.
-    pub fn applied(&mut self, servers: Stamp, now: Instant) {
+    /// Other servers are in force from now on. `cure`: they replace ones that were refused, here and so perhaps at the
+    /// other end, which needs the time for its own: a path that works is not risked meanwhile.
+    pub fn applied(&mut self, servers: Stamp, cure: bool, now: Instant) {
         self.servers = servers;
         self.stalled = false;
         self.owe(now);
+        if cure && self.facts.ice == Ice::Connected {
+            self.settled = now + CURED_MS + self.second();
+        }
     }
 
     /// A restart is owed from now on, if other servers are in force than the ones gathered from.
@@ -461,6 +467,15 @@ impl Connection {
         (moment..NEVER).contains(&self.inspected)
     }
 
+    /// How much longer this end waits than the other one.
+    fn second(&self) -> u64 {
+        if self.facts.first == Some(false) {
+            SECOND_MS
+        } else {
+            0
+        }
+    }
+
     /// What a restart is wanted for, and from when on; from [`NEVER`] or later for nothing.
     fn wanted(&self, fetching: bool) -> (Cause, Instant) {
         const NOTHING: (Cause, Instant) = (Cause::Other, NEVER);
@@ -472,11 +487,7 @@ impl Connection {
             return NOTHING;
         }
         let concerned = self.policy == Policy::Always || self.is_relayed();
-        let second = if self.facts.first == Some(false) {
-            SECOND_MS
-        } else {
-            0
-        };
+        let second = self.second();
         if self.interrupted < NEVER && concerned {
             let patience = if self.facts.ice == Ice::Failed {
                 0
@@ -516,7 +527,14 @@ impl Connection {
     }
 
     /// Does what is due, and tells when to be called again at the latest. `fetching`: a credential is on its way.
-    pub fn drive(&mut self, fetching: bool, now: Instant, commands: &mut Vec<Command>) -> Instant {
+    /// `proof`: of the session's servers; what waits for it goes on at the call after it was given.
+    pub fn drive(
+        &mut self,
+        fetching: bool,
+        proof: &mut Proof,
+        now: Instant,
+        commands: &mut Vec<Command>,
+    ) -> Instant {
         if self.facts.lost && self.interrupted < NEVER && !self.told_lost {
             self.told_lost = true;
             commands.push(Command::Act(self.id, Act::Lost));
@@ -539,16 +557,24 @@ impl Connection {
         if now < moment {
             return next.min(moment);
         }
-        if cause == Cause::Repair {
-            if self.repairs >= REPAIRS_MOST {
-                if self.facts.ice == Ice::Failed {
-                    self.told_lost = true;
-                    commands.push(Command::Act(self.id, Act::Lost));
-                }
+        let repairs = self.repairs + u32::from(cause == Cause::Repair);
+        if repairs > REPAIRS_MOST {
+            if self.facts.ice == Ice::Failed {
+                self.told_lost = true;
+                commands.push(Command::Act(self.id, Act::Lost));
+            }
+            return next;
+        }
+        if self.is_relayed() {
+            if !proof.holds(now) {
                 return next;
             }
-            self.repairs += 1;
+            let moment = proof.restored() + self.second();
+            if now < moment {
+                return next.min(moment);
+            }
         }
+        self.repairs = repairs;
         self.asked = now;
         self.settled = now + SETTLE_MS;
         commands.push(Command::Act(

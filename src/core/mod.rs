@@ -9,6 +9,7 @@ pub mod connection;
 pub mod decimal;
 pub mod failure;
 pub mod ice_server;
+pub mod proof;
 pub mod random;
 pub mod response;
 pub mod retry;

@@ -14,6 +14,7 @@ use super::connection::{Act, Connection, Facts, Pair, Policy, Stamp};
 use super::decimal::decimal;
 use super::failure::{Code, Failure};
 use super::ice_server::{IceServer, Username};
+use super::proof::Proof;
 use super::random::Random;
 use super::response::{self, Lifetime};
 use super::retry;
@@ -179,6 +180,11 @@ pub enum Input {
         url: String,
         code: u16,
     },
+    /// The answer to [`Command::Prove`]: 0 for a relay candidate, else the error's code.
+    Proven {
+        version: u64,
+        code: u16,
+    },
     /// The app's `AbortSignal`.
     Abort,
     Close {
@@ -199,6 +205,10 @@ pub enum Command {
     /// Apply the servers in force, and answer with [`Input::Applied`] or [`Input::ApplyFailed`].
     Apply {
         connection: ConnectionId,
+        version: u64,
+    },
+    /// Gather from the servers in force on a throwaway connection, until there is a relay candidate.
+    Prove {
         version: u64,
     },
     /// What a connection wants done or told.
@@ -297,6 +307,10 @@ pub struct Session {
     since: Instant,
     /// Counts the different lists of servers; 0 before the first.
     version: u64,
+    /// That this list gives a relay.
+    proof: Proof,
+    /// It was fetched since the one before was refused.
+    cure: bool,
     /// Why a credential is being fetched.
     fetch: Option<Reason>,
     /// Counts them: the number of the last one.
@@ -335,6 +349,8 @@ impl Session {
             held: None,
             since: 0,
             version: 0,
+            proof: Proof::NONE,
+            cure: false,
             fetch: None,
             fetches: 0,
             sent: 0,
@@ -420,9 +436,9 @@ impl Session {
                 version,
             } => {
                 if version == self.version {
-                    let servers = self.stamp(now);
+                    let (servers, cure) = (self.stamp(now), self.cure);
                     if let Some(found) = self.connection(connection) {
-                        found.applied(servers, now);
+                        found.applied(servers, cure, now);
                         commands.push(Command::Emit(Event::Applied(connection)));
                     }
                 }
@@ -454,6 +470,14 @@ impl Session {
                 url,
                 code,
             } => self.candidate_error(connection, &url, code, now),
+            Input::Proven { version, code } => {
+                if version == self.version {
+                    self.proof.answered(code == 0, now);
+                    if is_refusal(code) {
+                        self.reject(now);
+                    }
+                }
+            }
             Input::Abort => {
                 if self.held.is_none() {
                     let failure = Failure::fatal(
@@ -611,6 +635,8 @@ impl Session {
         // If the same credential lives on, an error that came before is about this one too.
         if changed {
             self.version += 1;
+            self.proof.renew(now);
+            self.cure = reason == Reason::Rejected;
             self.since = now;
             self.supersede(old, now);
         }
@@ -713,9 +739,7 @@ impl Session {
     // ---- a credential that the TURN server refuses ---------------------------------------------------------------
 
     fn candidate_error(&mut self, connection: ConnectionId, url: &str, code: u16, now: Instant) {
-        // 401 Unauthorized, 403 Forbidden, 441 Wrong Credentials (RFC 8656 section 18, RFC 8489 section 14.8).
-        // 438 Stale Nonce is retried by the browser, 701 means no answer.
-        if !matches!(code, 401 | 403 | 441) {
+        if !is_refusal(code) {
             return;
         }
         let Ok(url) = url.parse::<IceUri>() else {
@@ -938,9 +962,21 @@ impl Session {
                         connection: connection.id,
                         version: self.version,
                     });
+                    // Looked at again with the answer to that.
+                    continue;
                 }
             }
-            *wake = connection.drive(fetching, now, commands).min(*wake);
+            let next = connection.drive(fetching, &mut self.proof, now, commands);
+            *wake = next.min(*wake);
+        }
+        // An expired credential proves nothing, and the fresh one is told of by itself.
+        if !expired {
+            let (due, next) = self.proof.due(now);
+            if due {
+                let version = self.version;
+                commands.push(Command::Prove { version });
+            }
+            *wake = next.min(*wake);
         }
     }
 
@@ -961,6 +997,12 @@ impl Session {
             commands.push(Command::Emit(Event::StatusChanged { status, previous }));
         }
     }
+}
+
+/// 401 Unauthorized, 403 Forbidden, 441 Wrong Credentials (RFC 8656 section 18, RFC 8489 section 14.8). 438 Stale Nonce is
+/// retried by the browser, 701 means no answer.
+fn is_refusal(code: u16) -> bool {
+    matches!(code, 401 | 403 | 441)
 }
 
 fn closed() -> Failure {

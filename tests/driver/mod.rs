@@ -1,13 +1,13 @@
 //! Drives a session by hand: a simulated clock, a page's one timer, and a browser that applies servers at once.
 //!
-//! Commands come back with the moment at which they were given, in milliseconds of the test's own time. Wake-ups are
-//! carried out by the driver and left out of the lists.
+//! Commands come back with the moment at which they were given, in milliseconds of the test's own time. Wake-ups and proofs
+//! are carried out by the driver and left out of the lists.
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt::Write;
 use turn_wasm::core::clock::Now;
-use turn_wasm::core::connection::{Facts, Ice, Pair, Policy, Signaling};
+use turn_wasm::core::connection::{Act, Facts, Ice, Pair, Policy, Signaling};
 use turn_wasm::core::failure::{Code, Failure};
 use turn_wasm::core::ice_server::IceServer;
 use turn_wasm::core::selection::{Port53, Selection};
@@ -154,6 +154,14 @@ pub struct Driver {
     pub facts: HashMap<ConnectionId, Facts>,
     /// Connections on which `setConfiguration` throws.
     pub refusing: Vec<ConnectionId>,
+    /// What proving the servers in force comes to: 0 for a relay, a code, or no answer at all.
+    pub proves: Option<u16>,
+    /// When that was asked for.
+    pub proofs: Vec<u64>,
+    /// When the servers last gave a relay, as a session sees time.
+    proven: Option<u64>,
+    /// Connections whose selected pair is relayed.
+    relayed: HashSet<ConnectionId>,
     /// The servers that each connection was last given, by username.
     pub given: HashMap<ConnectionId, Option<String>>,
     /// The last fetch that was asked for.
@@ -178,6 +186,10 @@ impl Driver {
             later: Vec::new(),
             facts: HashMap::new(),
             refusing: Vec::new(),
+            proves: Some(0),
+            proofs: Vec::new(),
+            proven: None,
+            relayed: HashSet::new(),
             given: HashMap::new(),
             fetch: 0,
             in_flight: false,
@@ -307,6 +319,14 @@ impl Driver {
             | Input::Observed { connection, facts } => {
                 self.facts.insert(*connection, facts.clone());
             }
+            Input::Proven { code: 0, .. } => self.proven = Some(self.elapsed()),
+            Input::Inspected { connection, pairs } => {
+                if pairs.iter().any(|pair| pair.relayed) {
+                    self.relayed.insert(*connection);
+                } else {
+                    self.relayed.remove(connection);
+                }
+            }
             _ => {}
         }
         let mut commands = Vec::new();
@@ -320,7 +340,7 @@ impl Driver {
             let mut more = Vec::new();
             self.perform(&command, &mut more);
             queue.extend(more);
-            if !matches!(command, Command::WakeIn(_)) {
+            if !matches!(command, Command::WakeIn(_) | Command::Prove { .. }) {
                 log.push((self.at, command));
             }
         }
@@ -377,6 +397,27 @@ impl Driver {
                     }
                 };
                 self.session.handle(answer, self.now(), more);
+            }
+            Command::Act(connection, Act::Restart) if self.relayed.contains(connection) => {
+                let (proven, now) = (
+                    self.proven.expect("a restart without proof"),
+                    self.elapsed(),
+                );
+                assert!(
+                    now < proven + 3_000,
+                    "a restart at {now}, proven at {proven}"
+                );
+            }
+            Command::Prove { version } => {
+                self.proofs.push(self.at);
+                if let Some(code) = self.proves {
+                    if code == 0 {
+                        self.proven = Some(self.elapsed());
+                    }
+                    let version = *version;
+                    let proven = Input::Proven { version, code };
+                    self.session.handle(proven, self.now(), more);
+                }
             }
             _ => {}
         }

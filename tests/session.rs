@@ -1791,6 +1791,50 @@ fn the_same_credential_fetched_again_stays_suspect() {
 }
 
 #[test]
+fn a_break_from_before_a_restart_casts_no_doubt_on_the_credential_that_it_gathered_from() {
+    let mut driver = Driver::opened(600.0);
+    driver.relayed_connection(1, connected());
+    driver.input(Input::Refresh);
+    driver.forward(100);
+    driver.fetched(credential("bob", 600.0));
+    driver.forward(2 * SECOND);
+    let interrupted = Facts {
+        ice: Ice::Disconnected,
+        ..connected()
+    };
+    driver.observe(1, interrupted.clone());
+    driver.forward(100);
+    let restarted = Facts {
+        signaling: Signaling::HaveLocalOffer,
+        ufrag: Some("second".into()),
+        ..interrupted
+    };
+    driver.observe(1, restarted.clone());
+    let fetched = driver.fetch;
+    driver.forward(2 * SECOND);
+    assert_eq!(driver.fetch, fetched);
+    // It breaks again later.
+    driver.observe(
+        1,
+        Facts {
+            signaling: Signaling::Stable,
+            ice: Ice::Connected,
+            ..restarted.clone()
+        },
+    );
+    driver.inspected(1, "second");
+    driver.forward(2 * SECOND);
+    let commands = driver.observe(
+        1,
+        Facts {
+            signaling: Signaling::Stable,
+            ..restarted
+        },
+    );
+    assert!(commands.contains(&fetch(fetched + 1, Reason::Rejected)));
+}
+
+#[test]
 fn a_connection_that_is_given_up_casts_no_more_doubt_on_the_credential() {
     let mut driver = Driver::opened(86_400.0);
     driver.relayed_connection(1, connected());

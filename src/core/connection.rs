@@ -431,9 +431,13 @@ impl Connection {
         self.pairs.iter().any(|pair| pair.relayed)
     }
 
-    /// Whether a relayed connection has been interrupted since `moment` or later: its credential may be the reason.
+    /// Whether a relayed connection has been interrupted since `moment` or later, on its present generation: its
+    /// credential may be the reason.
     pub fn is_suspect_since(&self, moment: Instant) -> bool {
-        (moment..NEVER).contains(&self.interrupted) && self.is_relayed() && !self.told_lost
+        let began = self.generation.as_ref().map_or(0, |g| g.began);
+        (moment.max(began)..NEVER).contains(&self.interrupted)
+            && self.is_relayed()
+            && !self.told_lost
     }
 
     /// Until when something of a restart is in progress; a moment that is past when nothing is. An event that ends it

@@ -11,6 +11,8 @@ use super::retry;
 const VALID_MS: u64 = 3_000;
 /// A try that was not answered by now is not waited for any more, in milliseconds. The browser layer gives up sooner.
 const ANSWER_MS: u64 = 15_000;
+/// An answer that took longer than this, in milliseconds, came from a server that was silent before.
+const SLOW_MS: u64 = 1_000;
 /// The steps of backoff that the waits between failing tries go through: 8 s at most, so that a server that is back is
 /// noticed before Firefox gives a silent call up.
 const STEPS: u32 = 4;
@@ -24,6 +26,8 @@ pub struct Proof {
     failures: u32,
     /// The next try comes no sooner.
     from: Instant,
+    /// When the last one began, or [`NEVER`].
+    asked: Instant,
     /// When the first relay came after none.
     restored: Instant,
 }
@@ -35,6 +39,7 @@ impl Proof {
         wanted: false,
         failures: 0,
         from: 0,
+        asked: NEVER,
         restored: 0,
     };
 
@@ -63,6 +68,7 @@ impl Proof {
         }
         let due = now >= self.from;
         if due {
+            self.asked = now;
             self.from = now + ANSWER_MS;
         }
         (due, self.from)
@@ -71,7 +77,7 @@ impl Proof {
     /// A try was answered: by a relay, or not.
     pub fn answered(&mut self, relay: bool, now: Instant) {
         if relay {
-            if self.failures > 0 {
+            if self.failures > 0 || now > self.asked + SLOW_MS {
                 self.restored = now;
             }
             self.valid_until = now + VALID_MS;
@@ -139,6 +145,14 @@ mod tests {
         proof.answered(true, 40);
         proof.answered(true, 50);
         assert_eq!(proof.restored(), 40);
+        assert!(!proof.holds(5_000));
+        assert!(proof.due(5_000).0);
+        proof.answered(true, 6_000);
+        assert_eq!(proof.restored(), 40);
+        assert!(!proof.holds(10_000));
+        assert!(proof.due(10_000).0);
+        proof.answered(true, 11_001);
+        assert_eq!(proof.restored(), 11_001);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The invariants of a session, over random schedules of inputs, sleeps, clock jumps and failures.
 //!
-//! `TURN_WASM_SCHEDULES` sets how many schedules are tried. A schedule that breaks an invariant is shrunk and printed in
+//! `TURN_WASM_SCHEDULES` sets how many schedules are tried, 100,000 by default. A schedule that breaks an invariant is shrunk and printed in
 //! words, a step a line.
 //!
 //! The model beside the session keeps its own account of time, of each credential's life and of what each connection
@@ -21,9 +21,11 @@ use proptest::test_runner::{Config, TestRunner};
 use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 use std::fmt::{self, Write};
+use std::sync::{LazyLock, Mutex};
 use turn_wasm::core::connection::{Act, Facts, Ice, Pair, Policy, Signaling};
 use turn_wasm::core::failure::{Code, Failure};
-use turn_wasm::core::session::{Command, Event, Input, Options, Reason, Status};
+use turn_wasm::core::session::{Command, Event, Input, Options, Reason};
+use turn_wasm::core::status::{Status, TRANSITIONS};
 
 const SECOND: u64 = 1_000;
 const MINUTE: u64 = 60 * SECOND;
@@ -36,14 +38,27 @@ thread_local! {
     static QUIET: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Tries as many random schedules as the environment asks for, but at most `most`.
-fn try_schedules<S: Strategy>(most: u32, schedules: &S, check: impl Fn(&S::Value)) {
-    let cases = std::env::var("TURN_WASM_SCHEDULES")
+/// The changes of status that happened in any schedule.
+static SEEN: LazyLock<Mutex<HashSet<(Status, Status)>>> = LazyLock::new(Mutex::default);
+
+/// How many schedules the environment asks for.
+fn schedules_wanted() -> u32 {
+    std::env::var("TURN_WASM_SCHEDULES")
         .ok()
         .and_then(|text| text.parse().ok())
-        .unwrap_or(2_000);
+        .unwrap_or(100_000)
+}
+
+/// Tries as many random schedules as are wanted, but at most `most`, on all cores.
+fn try_schedules<S: Strategy>(
+    most: u32,
+    schedules: impl Fn() -> S + Sync,
+    check: impl Fn(&S::Value) + Sync,
+) {
+    let cases = schedules_wanted().min(most);
+    let threads = std::thread::available_parallelism().map_or(1, |n| n.get() as u32);
     let config = Config {
-        cases: most.min(cases),
+        cases: cases.div_ceil(threads),
         failure_persistence: None,
         max_shrink_iters: 20_000,
         ..Config::default()
@@ -54,14 +69,22 @@ fn try_schedules<S: Strategy>(most: u32, schedules: &S, check: impl Fn(&S::Value
             loud(info);
         }
     }));
-    QUIET.set(true);
-    let outcome = TestRunner::new(config).run(schedules, |schedule| {
-        check(&schedule);
-        Ok(())
+    let run = || {
+        QUIET.set(true);
+        let outcome = TestRunner::new(config.clone()).run(&schedules(), |schedule| {
+            check(&schedule);
+            Ok(())
+        });
+        outcome.map_err(|error| error.to_string())
+    };
+    let outcomes: Vec<_> = std::thread::scope(|scope| {
+        let runs: Vec<_> = (0..threads).map(|_| scope.spawn(run)).collect();
+        runs.into_iter().map(|run| run.join().unwrap()).collect()
     });
-    QUIET.set(false);
-    if let Err(error) = outcome {
-        panic!("{error}");
+    for outcome in outcomes {
+        if let Err(error) = outcome {
+            panic!("{error}");
+        }
     }
 }
 
@@ -502,6 +525,9 @@ impl Model {
                     }
                     assert!(revoked.contains(self.held.clone().unwrap().0.as_str()));
                 }
+                Command::Emit(Event::StatusChanged { status, previous }) => {
+                    SEEN.lock().unwrap().insert((previous, status));
+                }
                 Command::Emit(Event::Closed) => self.closed = true,
                 _ => {}
             }
@@ -770,7 +796,16 @@ fn check(schedule: &Schedule) {
 
 #[test]
 fn the_invariants_hold_on_any_schedule() {
-    try_schedules(u32::MAX, &any_schedule(), check);
+    try_schedules(u32::MAX, any_schedule, check);
+    // The session itself checks that it makes no other change. A few schedules need not show them all.
+    if schedules_wanted() < 30_000 {
+        return;
+    }
+    for (from, to, cause) in TRANSITIONS {
+        let told = *from != Status::Opening;
+        let seen = SEEN.lock().unwrap().contains(&(*from, *to));
+        assert!(seen || !told, "never seen: {from:?} to {to:?}, {cause}");
+    }
 }
 
 // ---- a healthy backend ---------------------------------------------------------------------------------------------
@@ -812,13 +847,14 @@ fn check_healthy(healthy: &Healthy) {
 
 #[test]
 fn the_refresh_completes_before_expiry_with_a_healthy_backend_and_an_awake_page() {
-    let healthy = (any::<u64>(), magnitudes(SECOND, 31 * DAY), 0.0..0.99).prop_map(
-        |(seed, life, latency)| Healthy {
+    let healthy = || {
+        let parts = (any::<u64>(), magnitudes(SECOND, 31 * DAY), 0.0..0.99);
+        parts.prop_map(|(seed, life, latency)| Healthy {
             seed,
             life,
             latency,
-        },
-    );
+        })
+    };
     // A month of thirty-second timers takes a while; the schedules above have their share of long lives.
-    try_schedules(300, &healthy, check_healthy);
+    try_schedules(1_000, healthy, check_healthy);
 }

@@ -17,6 +17,7 @@ pub mod sdp;
 pub mod selection;
 pub mod session;
 pub mod source_url;
+pub mod status;
 pub mod text;
 pub mod timestamp;
 pub mod uri;

@@ -19,6 +19,7 @@ use super::random::Random;
 use super::response::{self, Lifetime};
 use super::retry;
 use super::selection::{Drop, Selection};
+pub use super::status::Status;
 use super::uri::IceUri;
 use super::value::Value;
 use alloc::string::String;
@@ -69,32 +70,6 @@ impl Reason {
             Self::Manual => "manual",
             Self::Rejected => "rejected",
             Self::Wake => "wake",
-        }
-    }
-}
-
-/// Where a session stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Status {
-    Opening,
-    Active,
-    Refreshing,
-    Retrying,
-    Refused,
-    Expired,
-    Closed,
-}
-
-impl Status {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Opening => "opening",
-            Self::Active => "active",
-            Self::Refreshing => "refreshing",
-            Self::Retrying => "retrying",
-            Self::Refused => "refused",
-            Self::Expired => "expired",
-            Self::Closed => "closed",
         }
     }
 }
@@ -993,6 +968,10 @@ impl Session {
 
     fn tell_status(&mut self, status: Status, commands: &mut Vec<Command>) {
         let previous = core::mem::replace(&mut self.status, status);
+        debug_assert!(
+            status == previous || previous.leads_to(status),
+            "{previous:?} to {status:?}"
+        );
         if previous != status && previous != Status::Opening {
             commands.push(Command::Emit(Event::StatusChanged { status, previous }));
         }

@@ -1221,11 +1221,10 @@ fn a_relayed_connection_with_foreign_credentials_is_restarted_once_it_is_attache
     let mut driver = Driver::opened(600.0);
     let commands = attach(&mut driver, 1, connected(), "mallory");
     assert!(commands.contains(&apply(1, 1)));
-    let commands = driver.inspected(1, "first");
-    assert!(
-        commands.contains(&Command::Act(1, Act::Restart)),
-        "{commands:?}"
-    );
+    driver.inspected(1, "first");
+    let attached = driver.at;
+    let commands = driver.forward(MINUTE);
+    assert_eq!(restarts(&commands), [attached + SECOND]);
 }
 
 #[test]
@@ -1539,6 +1538,39 @@ fn an_expired_credential_is_not_tried_and_nothing_is_restarted_with_it() {
 }
 
 #[test]
+fn a_connection_lost_in_a_sleep_is_told_when_fresh_servers_are_at_hand_for_another() {
+    let lost = Command::Act(1, Act::Lost);
+    let mut driver = Driver::opened(60.0);
+    driver.relayed_connection(1, connected());
+    driver.sleep(5 * MINUTE);
+    let failed = Facts {
+        ice: Ice::Failed,
+        lost: true,
+        ..connected()
+    };
+    assert!(!driver.observe(1, failed).contains(&lost));
+    driver.input(Input::Woke);
+    assert!(!undated(driver.forward(5 * SECOND)).contains(&lost));
+    // A failure that will be followed by another try changes nothing.
+    assert!(!driver.failed(network()).contains(&lost));
+    driver.forward_to_fetch(MINUTE);
+    assert!(driver.fetched(credential("bob", 60.0)).contains(&lost));
+
+    // A backend that refuses has no other servers to wait for.
+    let mut driver = Driver::opened(60.0);
+    driver.relayed_connection(1, connected());
+    driver.forward_to_fetch(MINUTE);
+    driver.failed(status(403));
+    driver.forward(MINUTE);
+    let failed = Facts {
+        ice: Ice::Failed,
+        lost: true,
+        ..connected()
+    };
+    assert!(driver.observe(1, failed).contains(&lost));
+}
+
+#[test]
 fn a_connection_that_is_not_relayed_needs_no_proof() {
     let mut driver = Driver::opened_with(
         Options {
@@ -1843,12 +1875,13 @@ fn a_connection_that_is_given_up_casts_no_more_doubt_on_the_credential() {
         lost: true,
         ..connected()
     };
-    let commands = driver.observe(1, lost);
-    assert!(commands.contains(&Command::Act(1, Act::Lost)));
+    driver.observe(1, lost);
     driver.forward(100);
-    if driver.is_fetching() {
-        driver.fetched(credential("alice", 86_400.0));
-    }
+    let commands = driver.fetched(credential("alice", 86_400.0));
+    assert!(commands.contains(&Command::Act(1, Act::Lost)));
+    // The same credential came back while the doubt was still there.
+    driver.forward_to_fetch(2 * SECOND);
+    driver.fetched(credential("alice", 86_400.0));
     assert_eq!(fetches(&driver.forward(HOUR)), []);
 }
 

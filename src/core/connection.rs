@@ -24,6 +24,9 @@ const SETTLE_MS: u64 = 1_000;
 const GATHERING_MS: u64 = 5_000;
 /// A negotiated restart that has not connected after this long is over.
 const CONNECTING_MS: u64 = 15_000;
+/// So is one whose pair is not selected after this long while a path works. Chromium's controlled end keeps the old
+/// pair until something comes over the new one, which on an idle data channel takes half a minute.
+const SELECTING_MS: u64 = 5_000;
 /// How often the selected pair is looked at while a restart is in progress.
 const POLL_MS: u64 = 100;
 /// How often the selected pair is looked at while a connection that is not relayed has old servers.
@@ -460,7 +463,8 @@ impl Connection {
         } else if self.facts.gathering && now < generation.began + GATHERING_MS {
             generation.began + GATHERING_MS
         } else if generation.is_settling(now) && !generation.failed {
-            generation.negotiated + CONNECTING_MS
+            let works = self.facts.ice == Ice::Connected;
+            generation.negotiated + if works { SELECTING_MS } else { CONNECTING_MS }
         } else {
             0
         }
@@ -522,15 +526,18 @@ impl Connection {
         if !concerned || self.policy != Policy::Always && !self.is_inspected_since(owed) {
             return NOTHING;
         }
-        let wait = if second > 0 && margin > 0 {
+        // After a lapse, that of a sleep say, the other end may not have its fresh credential yet.
+        let wait = if margin == 0 {
+            SETTLE_MS + second
+        } else if second > 0 {
             (margin / 2).max(SETTLE_MS)
         } else {
-            second
+            0
         };
         (Cause::Refresh, owed + wait)
     }
 
-    /// Does what is due, and tells when to be called again at the latest. `fetching`: a credential is on its way.
+    /// Does what is due, and tells when to be called again at the latest. `fetching`: a live credential is on its way, or will be.
     /// `proof`: of the session's servers; what waits for it goes on at the call after it was given.
     pub fn drive(
         &mut self,
@@ -539,7 +546,8 @@ impl Connection {
         now: Instant,
         commands: &mut Vec<Command>,
     ) -> Instant {
-        if self.facts.lost && self.interrupted < NEVER && !self.told_lost {
+        // Told once there are servers for another connection.
+        if self.facts.lost && self.interrupted < NEVER && !self.told_lost && !fetching {
             self.told_lost = true;
             commands.push(Command::Act(self.id, Act::Lost));
         }

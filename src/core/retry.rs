@@ -1,5 +1,6 @@
 //! How long to wait before the next try: full-jitter exponential backoff, and what the server asked for.
 
+use super::clock::NEVER;
 use super::decimal;
 use super::random::Random;
 use super::timestamp;
@@ -20,16 +21,18 @@ pub fn ceiling(failures: u32) -> u64 {
 
 /// Milliseconds until the next try after `failures` failures in a row.
 ///
-/// Uniform in 0 to the ceiling (full jitter). A `Retry-After` comes before that, so that clients turned away together
-/// do not return together; `life` (what is left of the live credential) caps it, for a wait beyond it would lose
-/// the call for certain.
+/// Uniform in 0 to the ceiling (full jitter), or to half of `life` (what is left of the live credential) if that is less:
+/// while the backend is away only shorter than a margin, a try comes in time. A `Retry-After` comes before that, so
+/// that clients turned away together do not return together; `life` caps it, for a wait beyond it would lose the call
+/// for certain.
 pub fn delay(
     failures: u32,
     retry_after: Option<u64>,
     life: Option<u64>,
     random: &mut Random,
 ) -> u64 {
-    let jitter = random.up_to(ceiling(failures));
+    let half = life.map_or(NEVER, |life| life / 2);
+    let jitter = random.up_to(ceiling(failures).min(half));
     let wait = match retry_after {
         None => jitter,
         Some(asked) => asked
@@ -72,6 +75,17 @@ mod tests {
             .collect();
         assert!(delays.iter().all(|d| (FLOOR_MS..=4_000).contains(d)));
         assert!(delays.iter().any(|d| *d < 500) && delays.iter().any(|d| *d > 3_500));
+    }
+
+    #[test]
+    fn a_wait_leaves_half_of_what_is_left_of_the_credentials_life() {
+        let mut random = Random::new(3);
+        let waits: Vec<u64> = (0..1_000)
+            .map(|_| delay(7, None, Some(10_000), &mut random))
+            .collect();
+        assert!(waits.iter().max().unwrap() > &4_900);
+        assert!(waits.iter().all(|wait| *wait <= 5_000));
+        assert_eq!(delay(7, None, Some(100), &mut random), FLOOR_MS);
     }
 
     #[test]

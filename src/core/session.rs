@@ -923,8 +923,8 @@ impl Session {
         wake: &mut Instant,
         commands: &mut Vec<Command>,
     ) {
-        let fetching = self.fetch.is_some();
         let expired = self.is_expired(now);
+        let fetching = self.fetch.is_some() || expired && !self.refused;
         for connection in &mut self.connections {
             if connection.version() < self.version && !expired && connection.offered != self.version
             {

@@ -1,8 +1,32 @@
-// The core as a running WebAssembly instance, bound to what wasm-bindgen wrote for it. It is started once.
-import * as glue from "turn-wasm-glue";
+// The core as a running WebAssembly instance, and how to talk with it. It is started once.
 import { fail } from "./error.js";
 
 let starting;
+// What the module exports, from engine.rs.
+let core;
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+// Both clocks, as engine.rs takes them.
+const now = () => [Date.now(), performance.now()];
+
+/** Begins a session with checked options, as engine.rs takes them. */
+export const begin = (...options) => core.begin(...options, ...now());
+
+export const end = (engine) => core.end(engine);
+
+/** Tells a session what happened, or asks it: the rows that it answers with. */
+export function exchange(engine, what, id = 0, number = 0, text = "", more = "") {
+  const [first, second] = [text, more].map((part) => encoder.encode(part));
+  // Each call may grow the memory, which is then another buffer.
+  const bytes = (place, length) => new Uint8Array(core.memory.buffer, place, length);
+  const input = core.input(engine, first.length + second.length);
+  bytes(input, first.length).set(first);
+  bytes(input + first.length, second.length).set(second);
+  const answer = core.report(engine, what, id, number, first.length, ...now());
+  return JSON.parse(decoder.decode(bytes(answer, core.length(engine))));
+}
 
 /**
  * Starts the core, the first time. `module`: where it is, its bytes, or the compiled module, or a promise of that; by
@@ -25,10 +49,8 @@ async function load(place, module) {
       // Not streamed: it is small, and so it loads from servers that do not know its media type as well.
       source = await source.arrayBuffer();
     }
-    const started = await WebAssembly.instantiate(source, { "./turn_wasm_bg.js": glue });
-    const { exports } = started.instance ?? started;
-    glue.__wbg_set_wasm(exports);
-    exports.__wbindgen_start();
+    const started = await WebAssembly.instantiate(source);
+    core = (started.instance ?? started).exports;
   } catch (cause) {
     fail(
       "unsupported-environment",

@@ -1,6 +1,5 @@
 //! A session as JavaScript drives it: report what happened, then carry out the commands that come back.
 
-use super::js::{monotonic, wall};
 use super::row::Rows;
 use super::value;
 use crate::core::clock::Now;
@@ -10,18 +9,19 @@ use crate::core::retry;
 use crate::core::selection::{Port53, Selection};
 use crate::core::session::{Input, Options, Session};
 use crate::core::source_url::SourceUrl;
-use crate::core::text::cut;
+use crate::core::text::{cut, part};
 use crate::core::uri::Transport;
 use alloc::boxed::Box;
 use alloc::string::String;
+use alloc::vec;
 use alloc::vec::Vec;
-use wasm_bindgen::prelude::*;
 
-fn now() -> Now {
-    Now {
-        wall: wall(),
-        monotonic: monotonic(),
-    }
+/// A session, and the texts that go to and fro: the module imports nothing, so JavaScript writes and reads its memory.
+pub struct Engine {
+    session: Session,
+    /// What JavaScript wrote, as its TextEncoder makes it.
+    input: Vec<u8>,
+    answer: String,
 }
 
 /// What a connection shows, packed by peers.js: the place of the signalling state, eight times that of the ICE state, and
@@ -88,13 +88,18 @@ fn policy(place: u32) -> Option<Policy> {
     }
 }
 
-/// Begins a session: what [`report`] takes it by, until [`end`]. Checked options: `ttl` NaN for none, `max` 0 for none,
-/// and in `choices` from the lowest bit on whether to drop port 53, two bits for the policy's place, and for each wanted
-/// transport two bits for its place in `["udp", "tcp", "tls"]` from 1 on.
-///
-/// A class would bring its own counting of references, on both sides.
-#[wasm_bindgen]
-pub fn begin(ttl: f64, max: u32, choices: u32, seed: f64) -> *mut Session {
+/// Begins a session: what all the other functions take it by, until [`end`]. Checked options: `ttl` NaN for none, `max` 0
+/// for none, and in `choices` from the lowest bit on whether to drop port 53, two bits for the policy's place, and for each
+/// wanted transport two bits for its place in `["udp", "tcp", "tls"]` from 1 on. The clocks as in [`Now`].
+#[unsafe(no_mangle)]
+pub extern "C" fn begin(
+    ttl: f64,
+    max: u32,
+    choices: u32,
+    seed: f64,
+    wall: f64,
+    monotonic: f64,
+) -> *mut Engine {
     let mut transports = Vec::new();
     let mut places = choices >> 3;
     while places > 0 {
@@ -119,29 +124,81 @@ pub fn begin(ttl: f64, max: u32, choices: u32, seed: f64) -> *mut Session {
         policy: policy(choices >> 1 & 3).unwrap_or(Policy::Relayed),
         seed: seed as u64,
     };
-    Box::into_raw(Box::new(Session::new(options, now())))
+    let now = Now { wall, monotonic };
+    Box::into_raw(Box::new(Engine {
+        session: Session::new(options, now),
+        input: Vec::new(),
+        answer: String::new(),
+    }))
 }
 
 /// Lets go of a session.
-#[wasm_bindgen]
-pub fn end(session: *mut Session) {
+#[unsafe(no_mangle)]
+pub extern "C" fn end(engine: *mut Engine) {
     // SAFETY: session.js hands in what `begin` gave it, and forgets it.
-    drop(unsafe { Box::from_raw(session) });
+    drop(unsafe { Box::from_raw(engine) });
 }
 
-/// Something happened, by its place in browser/report.js, with what belongs to it there: the commands that follow. Or a
-/// question: what answers it. One export for all of them: each costs its own conversions.
-#[wasm_bindgen]
-pub fn report(
-    session: *mut Session,
+/// Where to write this many bytes of text for the next [`report`].
+#[unsafe(no_mangle)]
+pub extern "C" fn input(engine: *mut Engine, length: usize) -> *mut u8 {
+    // SAFETY: as for `report`.
+    let engine = unsafe { &mut *engine };
+    engine.input = vec![0; length];
+    engine.input.as_mut_ptr()
+}
+
+/// How many bytes the answer of the last [`report`] has.
+#[unsafe(no_mangle)]
+pub extern "C" fn length(engine: *const Engine) -> usize {
+    // SAFETY: as for `report`.
+    unsafe { &*engine }.answer.len()
+}
+
+/// Something happened, by its place in browser/report.js, with what belongs to it there; of the text that was written into
+/// [`input`] the first `split` bytes are the first one. Gives the place of the commands that follow. Or a question: of what
+/// answers it. One export for all of them.
+#[unsafe(no_mangle)]
+pub extern "C" fn report(
+    engine: *mut Engine,
+    what: u32,
+    id: u32,
+    number: u32,
+    split: usize,
+    wall: f64,
+    monotonic: f64,
+) -> *const u8 {
+    // SAFETY: core.js hands in what `begin` gave it, and nothing in here calls JavaScript that would again.
+    let Engine {
+        session,
+        input,
+        answer,
+    } = unsafe { &mut *engine };
+    // SAFETY: a TextEncoder wrote all of it, and writes nothing but UTF-8.
+    let input = unsafe { str::from_utf8_unchecked(input) };
+    let text = part(input, 0, split);
+    let more = part(input, split, input.len());
+    *answer = answered(
+        session,
+        what,
+        id,
+        number,
+        text,
+        more,
+        Now { wall, monotonic },
+    );
+    answer.as_ptr()
+}
+
+fn answered(
+    session: &mut Session,
     what: u32,
     id: u32,
     number: u32,
     text: &str,
     more: &str,
+    now: Now,
 ) -> String {
-    // SAFETY: session.js hands in what `begin` gave it, and nothing in here calls JavaScript that would again.
-    let session = unsafe { &mut *session };
     let mut rows = Rows::new();
     let connection = id;
     let failed = |failure| Input::FetchFailed {
@@ -160,7 +217,7 @@ pub fn report(
         8 => Input::Close { revoke: true },
         9 => failed(Failure::from_status(
             number as u16,
-            retry::retry_after(text, wall()),
+            retry::retry_after(text, now.wall),
         )),
         10 => failed(Failure::new(Details {
             code: Code::parse(more),
@@ -215,11 +272,11 @@ pub fn report(
             code: number as u16,
         },
         21 => {
-            rows.servers(session.servers(now()));
+            rows.servers(session.servers(now));
             return rows.finish();
         }
         22 => {
-            rows.state(&session.state(now()));
+            rows.state(&session.state(now));
             return rows.finish();
         }
         _ => {
@@ -235,7 +292,7 @@ pub fn report(
         }
     };
     let mut commands = Vec::new();
-    session.handle(input, now(), &mut commands);
+    session.handle(input, now, &mut commands);
     for command in &commands {
         rows.command(command);
     }

@@ -6,6 +6,5 @@
 //! measured at 84 KB after brotli in place of 24. Neither half decides anything.
 
 mod engine;
-mod js;
 mod row;
 mod value;

@@ -2,9 +2,8 @@
 //
 // Commands run in the order in which they come. Events wait until no command is left and are dispatched then, so that a
 // listener may call any method and finds its effect at once.
-import { begin, end, report as exchange } from "turn-wasm-glue";
 import { written } from "./body.js";
-import { start } from "./core.js";
+import { begin, end, exchange, start } from "./core.js";
 import { errorFrom, fail, TurnError } from "./error.js";
 import { localDescription } from "./gathering.js";
 import { invalid, readOptions, readPolicy, readTimeout } from "./options.js";
@@ -103,8 +102,8 @@ export class TurnSession extends EventTarget {
     this.#report(...what);
   }
 
-  #ask(what, id = 0, number = 0, text = "", more = "") {
-    return JSON.parse(exchange(this.#engine, what, id, number, text, more));
+  #ask(...what) {
+    return exchange(this.#engine, ...what);
   }
 
   #report(what, ...values) {

@@ -39,6 +39,14 @@ describe("the npm package", () => {
     for (const path of [types, ...paths(exports)]) await readFile(join(PACKAGE, path));
   });
 
+  it("has a module that imports nothing, so that it can reach nothing", async () => {
+    const module = await WebAssembly.compile(await readFile(join(PACKAGE, "dist/turn_wasm_bg.wasm")));
+    assert.deepEqual(WebAssembly.Module.imports(module), []);
+    assert.deepEqual(WebAssembly.Module.customSections(module, "name"), []);
+    const exported = WebAssembly.Module.exports(module).filter(({ kind }) => kind === "function");
+    assert.deepEqual(exported.map(({ name }) => name).sort(), ["begin", "end", "input", "length", "report"]);
+  });
+
   it("loads its module through one static URL that bundlers can see, and never with top-level await", async () => {
     const entry = await readFile(join(PACKAGE, "index.js"), "utf8");
     const urls = entry.match(/new URL\("\.\/dist\/turn_wasm_bg\.wasm", import\.meta\.url\)/g) ?? [];

@@ -3,7 +3,6 @@
 // A test that cannot go on may panic.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
-mod bindgen;
 mod cache;
 mod debian;
 mod failure;

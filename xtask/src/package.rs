@@ -1,13 +1,10 @@
-//! The npm package's generated half: pkg/dist, from the crate and its browser layer, through wasm-bindgen, wasm-opt and
-//! esbuild.
+//! The npm package's generated half: pkg/dist, from the crate and its browser layer, through wasm-opt and esbuild.
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-use crate::bindgen;
 use crate::cache::Cache;
-use crate::failure::{Context, Failure, Result};
+use crate::failure::{Context, Result};
 use crate::node::Node;
 use crate::process;
 use crate::progress;
@@ -30,15 +27,11 @@ const FEATURES: [&str; 6] = [
 ];
 
 /// How JavaScript is made smaller. Private members of classes and `import.meta` are in ES2022.
-const ESBUILD: [&str; 7] = [
+const ESBUILD: [&str; 4] = [
     "--minify",
     "--format=esm",
     "--target=es2022",
     "--log-level=warning",
-    // A session is freed when it is closed; until then its timers keep it alive anyway.
-    "--define:FinalizationRegistry=undefined",
-    "--define:Symbol.dispose=undefined",
-    "--mangle-props=^(__wbg_ptr|__destroy_into_raw)$",
 ];
 
 /// What the package carries of the repository's own papers.
@@ -50,7 +43,6 @@ const LARGEST: &str = "10";
 /// Everything a build of the package needs.
 pub struct Tools {
     toolchain: Toolchain,
-    bindgen: PathBuf,
     node: Node,
 }
 
@@ -59,7 +51,6 @@ impl Tools {
         Ok(Self {
             node: Node::set_up(cache, workspace)?,
             toolchain: Toolchain::set_up(cache)?,
-            bindgen: bindgen::set_up(cache, workspace)?,
         })
     }
 
@@ -100,19 +91,12 @@ pub fn build(workspace: &Workspace, tools: &Tools, report: bool) -> Result<Size>
         .join(format!("{NAME}.wasm"));
 
     let stage = Stage::new(target.join(format!("package-{}", std::process::id())))?;
-    println!("build: its JavaScript (wasm-bindgen), both made smaller (wasm-opt, esbuild)");
-    let generated = stage.folder("generated")?;
-    bound(tools, &module, &generated, &["--remove-name-section"])?;
+    println!("build: both halves made smaller (wasm-opt, esbuild)");
     let dist = stage.folder("dist")?;
-    let wasm = optimised(tools, &generated, &dist, &["--strip-debug"])?;
-    let glue = bundled(tools, workspace, &generated, &dist)?;
-    if generated.join("snippets").exists() {
-        return Err(Failure::new(
-            "a dependency brings JavaScript snippets of its own, which the package has no place for yet",
-        ));
-    }
+    let wasm = optimised(tools, &module, &dist, &["--strip-debug"])?;
+    let script = bundled(tools, workspace, &dist)?;
 
-    let mut measured = vec![wasm, glue];
+    let mut measured = vec![wasm, script];
     let entry = workspace.root().join("pkg/index.js");
     if entry.is_file() {
         measured.extend(minified(
@@ -138,14 +122,7 @@ pub fn build(workspace: &Workspace, tools: &Tools, report: bool) -> Result<Size>
         .collect();
     println!("{}", size::table(&rows));
     if report {
-        let named = stage.folder("named")?;
-        bound(tools, &module, &named, &[])?;
-        let wasm = optimised(
-            tools,
-            &named,
-            &stage.folder("named-optimised")?,
-            &["--debuginfo"],
-        )?;
+        let wasm = optimised(tools, &module, &stage.folder("named")?, &["--debuginfo"])?;
         let mut list = tools.node.run("node");
         let functions = process::output(
             list.arg(scripts.join("functions.mjs"))
@@ -164,30 +141,14 @@ pub fn build(workspace: &Workspace, tools: &Tools, report: bool) -> Result<Size>
     Ok(rows.iter().map(|(_, size)| *size).sum())
 }
 
-/// Writes the module and its JavaScript into a folder, as wasm-bindgen makes them.
-fn bound(tools: &Tools, module: &Path, into: &Path, also: &[&str]) -> Result<()> {
-    process::with_progress(
-        Command::new(&tools.bindgen)
-            .arg(module)
-            .arg("--out-dir")
-            .arg(into)
-            // The loader of the web target would be a tenth of the JavaScript; ours is src/browser/core.js.
-            .args(["--out-name", NAME, "--target", "bundler", "--no-typescript"])
-            .arg("--remove-producers-section")
-            .args(also),
-    )?;
-    Ok(())
-}
-
-/// Makes the bound module smaller.
-fn optimised(tools: &Tools, from: &Path, into: &Path, also: &[&str]) -> Result<PathBuf> {
-    let file = format!("{NAME}_bg.wasm");
-    let to = into.join(&file);
+/// Makes the module smaller.
+fn optimised(tools: &Tools, module: &Path, into: &Path, also: &[&str]) -> Result<PathBuf> {
+    let to = into.join(format!("{NAME}_bg.wasm"));
     process::with_progress(
         tools
             .node
             .wasm_opt()
-            .arg(from.join(&file))
+            .arg(module)
             .arg("-o")
             .arg(&to)
             // The first KiB of the memory is never used by what rustc links, so constants may fold into offsets.
@@ -203,10 +164,9 @@ fn optimised(tools: &Tools, from: &Path, into: &Path, also: &[&str]) -> Result<P
     Ok(to)
 }
 
-/// Makes one module of the browser layer's JavaScript and of what wasm-bindgen wrote, under the name of the latter.
-fn bundled(tools: &Tools, workspace: &Workspace, from: &Path, into: &Path) -> Result<PathBuf> {
-    let file = format!("{NAME}.js");
-    let to = into.join(&file);
+/// Makes one module of the browser layer's JavaScript.
+fn bundled(tools: &Tools, workspace: &Workspace, into: &Path) -> Result<PathBuf> {
+    let to = into.join(format!("{NAME}.js"));
     process::with_progress(
         tools
             .node
@@ -214,10 +174,6 @@ fn bundled(tools: &Tools, workspace: &Workspace, from: &Path, into: &Path) -> Re
             .arg(workspace.root().join("src/browser/entry.js"))
             .args(ESBUILD)
             .arg("--bundle")
-            .arg(format!(
-                "--alias:turn-wasm-glue={}",
-                from.join(format!("{NAME}_bg.js")).display()
-            ))
             .arg(format!("--outfile={}", to.display())),
     )?;
     Ok(to)

@@ -1,10 +1,10 @@
-//! The clone this command runs in: where it lies, where its build results go, which versions its Cargo.lock holds.
+//! The clone this command runs in: where it lies, where its build results go.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::failure::{Context, Failure, Result};
+use crate::failure::{Failure, Result};
 use crate::process;
 
 pub struct Workspace {
@@ -42,40 +42,11 @@ impl Workspace {
     pub fn target(&self) -> &Path {
         &self.target
     }
-
-    /// The version of a package in Cargo.lock.
-    pub fn locked(&self, package: &str) -> Result<String> {
-        let path = self.root.join("Cargo.lock");
-        let lock =
-            std::fs::read_to_string(&path).context(|| format!("cannot read {}", path.display()))?;
-        locked_version(&lock, package)
-    }
 }
 
 /// The cargo that runs this command.
 pub fn cargo() -> OsString {
     std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
-}
-
-fn locked_version(lock: &str, package: &str) -> Result<String> {
-    let name = format!("name = \"{package}\"");
-    let versions: Vec<&str> = lock
-        .split("[[package]]")
-        .filter(|entry| entry.lines().any(|line| line.trim() == name))
-        .filter_map(|entry| {
-            entry
-                .lines()
-                .find_map(|line| line.trim().strip_prefix("version = \"")?.strip_suffix('"'))
-        })
-        .collect();
-    match versions.as_slice() {
-        [version] => Ok((*version).to_owned()),
-        [] => Err(Failure::new(format!("Cargo.lock has no package {package}"))),
-        several => Err(Failure::new(format!(
-            "Cargo.lock has several versions of {package}: {}",
-            several.join(", ")
-        ))),
-    }
 }
 
 /// The value of a JSON text's first string field of that name. Cargo's own output is the only input.
@@ -95,51 +66,6 @@ fn string_field(json: &str, name: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const LOCK: &str = r#"
-version = 4
-
-[[package]]
-name = "wasm-bindgen"
-version = "0.2.130"
-source = "registry"
-dependencies = [
- "cfg-if",
-]
-
-[[package]]
-name = "wasm-bindgen-macro"
-version = "0.2.131"
-
-[[package]]
-name = "syn"
-version = "2.0.1"
-
-[[package]]
-name = "syn"
-version = "3.0.0"
-"#;
-
-    #[test]
-    fn a_locked_version_is_that_of_exactly_this_package() {
-        assert_eq!(locked_version(LOCK, "wasm-bindgen").unwrap(), "0.2.130");
-    }
-
-    #[test]
-    fn a_package_that_is_missing_or_ambiguous_is_named() {
-        assert!(
-            locked_version(LOCK, "bindgen")
-                .unwrap_err()
-                .to_string()
-                .contains("no package bindgen")
-        );
-        assert!(
-            locked_version(LOCK, "syn")
-                .unwrap_err()
-                .to_string()
-                .contains("2.0.1, 3.0.0")
-        );
-    }
 
     #[test]
     fn fields_are_read_with_their_escapes() {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// A machine where everything but wasm-bindgen is there, and where installing that one never ends.
+/// A machine where everything but the npm tools is there, and where installing those never ends.
 struct Machine {
     folder: PathBuf,
 }
@@ -23,7 +23,6 @@ impl Machine {
         fs::write(folder.join("libdir/libstd-0.rlib"), "").unwrap();
         let machine = Self { folder };
         machine.program("node", "echo v22.0.0");
-        machine.program("npm", "echo 10.0.0");
         machine.program(
             "rustc",
             &format!("echo '{}'", machine.folder.join("libdir").display()),
@@ -31,9 +30,15 @@ impl Machine {
         machine.program(
             "cargo",
             &format!(
-                r#"if [ "$1" = metadata ]; then echo '{{"target_directory":"{0}/target"}}'; exit; fi
-while [ "$1" != --root ]; do shift; done
-echo half > "$2/half-built"
+                r#"echo '{{"target_directory":"{}/target"}}'"#,
+                machine.folder.display()
+            ),
+        );
+        machine.program(
+            "npm",
+            &format!(
+                r#"if [ "$1" = --version ]; then echo 10.0.0; exit; fi
+echo half > half-built
 sleep 300 & echo $! > '{0}/sleeper'
 touch '{0}/begun'
 wait"#,
@@ -120,7 +125,7 @@ fn folders(path: &Path) -> Vec<String> {
         .map(|entry| entry.unwrap())
         .filter(|entry| entry.file_type().unwrap().is_dir())
         .map(|entry| entry.file_name().into_string().unwrap())
-        .filter(|name| name.starts_with("wasm-bindgen-"))
+        .filter(|name| name.starts_with("tools-"))
         .collect()
 }
 

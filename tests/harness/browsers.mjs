@@ -1,7 +1,7 @@
 // The browsers the tests run in: fresh profile, headless, set up so that ICE works over loopback alone.
 // CHROMIUM and FIREFOX name the programs; Debian's are the default.
 import puppeteer from "puppeteer-core";
-import { tieToThisProcess } from "./children.mjs";
+import { stopTree, tieToThisProcess } from "./children.mjs";
 
 const PROGRAMS = {
   chromium: process.env.CHROMIUM || "/usr/bin/chromium",
@@ -23,14 +23,21 @@ const CHROMIUM_FLAGS = [
   "--no-sandbox",
 ];
 
+// What automation drivers add, and users do not have.
+const UNTHROTTLED_FLAGS = ["--disable-background-timer-throttling", "--disable-backgrounding-occluded-windows", "--disable-renderer-backgrounding"];
+
+// A page's timers keep their pace when another one is in front of it.
+const UNTHROTTLED_PREFS = {
+  "dom.min_background_timeout_value": 4,
+  "dom.min_background_timeout_value_without_budget_throttling": 4,
+  "dom.timeout.enable_budget_timer_throttling": false,
+};
+
 const FIREFOX_PREFS = {
   "media.peerconnection.ice.loopback": true,
   "media.peerconnection.ice.obfuscate_host_addresses": false,
   "permissions.default.camera": 1,
   "permissions.default.microphone": 1,
-  // A page's timers keep their pace when another window has the focus.
-  "dom.min_background_timeout_value": 4,
-  "dom.timeout.enable_budget_timer_throttling": false,
   // No traffic of the browser's own.
   "app.update.enabled": false,
   "browser.safebrowsing.downloads.enabled": false,
@@ -48,6 +55,7 @@ const FIREFOX_PREFS = {
 export class Browser {
   #browser;
   #untie;
+  #resume = null;
 
   constructor(name, browser, untie) {
     this.name = name;
@@ -71,7 +79,18 @@ export class Browser {
     return page;
   }
 
+  /** Stops all its processes in their tracks, as the sleep of a laptop does, until {@link resume}. */
+  pause() {
+    this.#resume ??= stopTree(this.#browser.process().pid);
+  }
+
+  resume() {
+    this.#resume?.();
+    this.#resume = null;
+  }
+
   async close() {
+    this.resume();
     try {
       await this.#browser.close();
     } finally {
@@ -85,8 +104,8 @@ export class Browser {
   }
 }
 
-/** Starts `name` ("chromium" or "firefox"). */
-export async function openBrowser(name, { flags = [], prefs = {} } = {}) {
+/** Starts `name` ("chromium" or "firefox"). `throttled`: the timers of hidden pages are slowed down, as they are for users. */
+export async function openBrowser(name, { flags = [], prefs = {}, throttled = false } = {}) {
   const firefox = name === "firefox";
   const browser = await puppeteer.launch({
     browser: firefox ? "firefox" : "chrome",
@@ -97,8 +116,9 @@ export async function openBrowser(name, { flags = [], prefs = {} } = {}) {
     // The longest call of a test, and some more.
     protocolTimeout: 240_000,
     timeout: 60_000,
+    ignoreDefaultArgs: throttled ? UNTHROTTLED_FLAGS : [],
     args: firefox ? flags : [...CHROMIUM_FLAGS, ...flags],
-    extraPrefsFirefox: firefox ? { ...FIREFOX_PREFS, ...prefs } : undefined,
+    extraPrefsFirefox: firefox ? { ...FIREFOX_PREFS, ...(throttled ? {} : UNTHROTTLED_PREFS), ...prefs } : undefined,
     acceptInsecureCerts: true,
   });
   const untie = tieToThisProcess(browser.process().pid);

@@ -6,6 +6,18 @@
 
 const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
+/** Calls `act` every `ms`; returns a function that ends it. `steady`: by a worker's clock, which runs on while the page is hidden. */
+function every(ms, act, steady) {
+  if (!steady) {
+    const timer = setInterval(act, ms);
+    return () => clearInterval(timer);
+  }
+  const program = URL.createObjectURL(new Blob([`setInterval(() => postMessage(0), ${ms})`], { type: "text/javascript" }));
+  const worker = new Worker(program);
+  worker.addEventListener("message", act);
+  return () => worker.terminate();
+}
+
 /** Resolves as soon as `condition()` is truthy, with its value; rejects after `within` ms, naming `what`. */
 export async function until(condition, what, within = 10_000) {
   const deadline = performance.now() + within;
@@ -73,18 +85,21 @@ export class Call extends EventTarget {
   /** What happened, in order: `{at, end, what, …}`, `at` in ms since the page began. */
   events = [];
   ends;
-  #timer = null;
+  #hush = () => {};
   #delay;
   #interval;
+  #steady;
 
   /**
    * `connections`: two RTCPeerConnections, the impolite end first. `delay`: ms that a signalling message takes.
-   * `media`: a canvas video track from end 0 to end 1.
+   * `media`: a canvas video track from end 0 to end 1. `steady`: neither messages nor signalling wait for the timers of a
+   * hidden page, as those of a socket would not.
    */
-  constructor(connections, { delay = 0, interval = 20, media = false } = {}) {
+  constructor(connections, { delay = 0, interval = 20, media = false, steady = false } = {}) {
     super();
     this.#delay = delay;
     this.#interval = interval;
+    this.#steady = steady;
     this.ends = connections.map((pc, index) => ({
       pc,
       index,
@@ -114,7 +129,17 @@ export class Call extends EventTarget {
 
   #send(end, message) {
     const copy = JSON.parse(JSON.stringify(message));
-    setTimeout(() => this.#receive(this.#other(end), copy).catch((error) => this.#fail(this.#other(end), error)), this.#delay);
+    const deliver = () => this.#receive(this.#other(end), copy).catch((error) => this.#fail(this.#other(end), error));
+    if (!this.#steady) {
+      setTimeout(deliver, this.#delay);
+      return;
+    }
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = () => {
+      port1.close();
+      deliver();
+    };
+    port2.postMessage(null);
   }
 
   #fail(end, error) {
@@ -214,22 +239,23 @@ export class Call extends EventTarget {
       "both ends connected, both channels open",
       within,
     );
-    this.#timer = setInterval(() => {
+    const send = () => {
       for (const end of this.ends) {
         if (end.channel.readyState === "open") end.channel.send(String(end.tally.noteSend()));
       }
-    }, this.#interval);
+    };
+    this.#hush = every(this.#interval, send, this.#steady);
   }
 
   /** Stops the messages and waits until all that were sent are there. */
   async stop({ within = 5_000 } = {}) {
-    clearInterval(this.#timer);
+    this.#hush();
     await until(() => this.ends.every(({ tally }) => tally.received >= tally.sent), "all messages arrived", within).catch(() => {});
     return this.report();
   }
 
   close() {
-    clearInterval(this.#timer);
+    this.#hush();
     clearInterval(this.painting);
     for (const { pc } of this.ends) pc.close();
   }

@@ -2,6 +2,7 @@
 // this process dies without a chance to clean up: a watcher holds the reading end of a pipe that only we write to.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { readdirSync, readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 
 /** Ends process group `pid` as soon as this process is gone, however it went. Returns a function that calls it off. */
@@ -17,6 +18,45 @@ export function tieToThisProcess(pid) {
     watcher.kill("SIGKILL");
     watcher.stdin.destroy();
   };
+}
+
+/** The processes that descend from `pid`, itself first, as /proc shows them. */
+function descendants(pid) {
+  const children = new Map();
+  for (const name of readdirSync("/proc")) {
+    if (!/^\d+$/.test(name)) continue;
+    try {
+      // After the program's name, which may hold anything: state, parent, …
+      const parent = Number(readFileSync(`/proc/${name}/stat`, "utf8").replace(/^.*\)/s, "").trim().split(" ")[1]);
+      children.set(parent, [...(children.get(parent) ?? []), Number(name)]);
+    } catch {
+      // Gone meanwhile.
+    }
+  }
+  const found = [pid];
+  for (const parent of found) found.push(...(children.get(parent) ?? []));
+  return found;
+}
+
+function signalEach(pids, name) {
+  for (const pid of pids) {
+    try {
+      process.kill(pid, name);
+    } catch {
+      // Gone meanwhile.
+    }
+  }
+}
+
+/** Stops `pid` and all that descends from it in their tracks. Returns a function that lets them go on. */
+export function stopTree(pid) {
+  const stopped = new Set();
+  // What a process starts before its own turn is found the next time round.
+  for (let fresh; (fresh = descendants(pid).filter((found) => !stopped.has(found))).length > 0; ) {
+    signalEach(fresh, "SIGSTOP");
+    for (const found of fresh) stopped.add(found);
+  }
+  return () => signalEach([...stopped].reverse(), "SIGCONT");
 }
 
 /** A program that was started, with everything it printed. */

@@ -57,34 +57,50 @@ export class Coturn {
   #child;
   #secret;
   #directory;
+  #args;
 
   static async start({ args = [] } = {}) {
     const coturn = new Coturn();
     coturn.port = await freePort();
     coturn.#secret = randomBytes(16).toString("hex");
     coturn.#directory = await mkdtemp(join(tmpdir(), "turn-wasm-coturn-"));
-    coturn.#child = new Child(process.env.TURNSERVER || "/usr/bin/turnserver", [
+    coturn.#args = args;
+    try {
+      await coturn.#run();
+    } catch (cause) {
+      await coturn.stop();
+      throw cause;
+    }
+    return coturn;
+  }
+
+  async #run() {
+    this.#child = new Child(process.env.TURNSERVER || "/usr/bin/turnserver", [
       "-n",
       "--listening-ip", HOST,
       "--relay-ip", HOST,
-      "--listening-port", String(coturn.port),
+      "--listening-port", String(this.port),
       "--use-auth-secret",
-      "--static-auth-secret", coturn.#secret,
+      "--static-auth-secret", this.#secret,
       "--realm", "loopback.test",
       "--allow-loopback-peers",
       "--no-tls", "--no-dtls", "--no-cli", "--no-rfc5780", "--no-multicast-peers",
-      "--userdb", join(coturn.#directory, "users.db"),
-      "--pidfile", join(coturn.#directory, "pid"),
+      "--userdb", join(this.#directory, "users.db"),
+      "--pidfile", join(this.#directory, "pid"),
       "--log-file", "stdout", "--simple-log", "--verbose",
-      ...args,
+      ...this.#args,
     ]);
     try {
-      await stunAnswers(coturn.port, 10_000);
+      await stunAnswers(this.port, 10_000);
     } catch (cause) {
-      await coturn.stop();
-      throw new Error(`coturn did not start:\n${coturn.log}`, { cause });
+      throw new Error(`coturn did not start:\n${this.log}`, { cause });
     }
-    return coturn;
+  }
+
+  /** Ends it and starts it anew at the same port, with the same secret: credentials stay good, allocations are gone. */
+  async restart() {
+    await this.#child.stop();
+    await this.#run();
   }
 
   /** A username and its password, alive for `ttl` seconds. */

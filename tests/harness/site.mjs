@@ -29,7 +29,7 @@ export class Site {
   #routes = new Map();
   #sockets = new Set();
 
-  static async start({ folders = FOLDERS } = {}) {
+  static async start({ folders = FOLDERS, port = 0 } = {}) {
     const site = new Site();
     site.#server = createServer((request, response) => {
       site.#answer(request, response, folders).catch((error) => {
@@ -41,7 +41,7 @@ export class Site {
       site.#sockets.add(socket);
       socket.once("close", () => site.#sockets.delete(socket));
     });
-    await new Promise((resolve, reject) => site.#server.once("error", reject).listen(0, "127.0.0.1", resolve));
+    await new Promise((resolve, reject) => site.#server.once("error", reject).listen(port, "127.0.0.1", resolve));
     return site;
   }
 

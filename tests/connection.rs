@@ -1065,6 +1065,41 @@ fn a_rolled_back_generation_gives_back_the_one_before_with_its_servers() {
 }
 
 #[test]
+fn a_pair_selected_while_the_offer_waits_for_its_answer_does_not_end_the_restart() {
+    // It belongs to the old generation; where statistics name no username fragment it looks like one of the new.
+    let mut call = Call::one_sided(Policy::Relayed);
+    call.ends[0].tells_ufrag = false;
+    call.ends[0].pair.ufrag = None;
+    call.delay = MINUTE;
+    call.apply(0, 10 * MINUTE);
+    call.run(SECOND);
+    call.ends[0].pair.id = "another".into();
+    call.set_ice(0, Ice::Disconnected);
+    call.set_ice(0, Ice::Connected);
+    call.run(SECOND);
+    assert_eq!(call.told_restarted(), 0);
+}
+
+#[test]
+fn an_offer_that_replaces_one_and_is_rolled_back_gives_back_the_generation_before_both() {
+    let mut call = Call::one_sided(Policy::Relayed);
+    call.apply(0, 10 * MINUTE);
+    call.run(10 * SECOND);
+    let current = call.ends[0].facts.ufrag.clone();
+    for ufrag in ["offered", "offered again"] {
+        call.ends[0].facts.ufrag = Some(ufrag.into());
+        call.ends[0].facts.signaling = Signaling::HaveLocalOffer;
+        call.observe(0);
+    }
+    call.log.clear();
+    call.ends[0].facts.ufrag = current;
+    call.ends[0].facts.signaling = Signaling::Stable;
+    call.observe(0);
+    // Nothing new began, and nothing is owed.
+    assert_eq!(call.run(MINUTE), []);
+}
+
+#[test]
 fn a_slow_offer_within_five_seconds_is_no_stall() {
     let mut call = Call::one_sided(Policy::Always);
     call.ends[0].negotiates = false;
@@ -1120,6 +1155,18 @@ fn an_interrupted_connection_that_is_not_relayed_is_not_repaired_unless_always()
         call.run(10 * SECOND);
         assert_eq!(call.restarts().len(), restarts);
     }
+}
+
+#[test]
+fn a_connection_that_leaves_its_relay_while_it_is_interrupted_is_not_repaired() {
+    let mut call = Call::one_sided(Policy::Relayed);
+    call.ends[0].pair.relayed = false;
+    call.set_ice(0, Ice::Disconnected);
+    assert!(
+        call.run(MINUTE)
+            .iter()
+            .all(|(_, _, act)| *act != Act::Restart)
+    );
 }
 
 #[test]

@@ -716,7 +716,7 @@ fn coming_online_cuts_a_retry_wait_short() {
         driver.failed(network());
         driver.forward_to_fetch(MINUTE);
     }
-    driver.failed(Failure::from_status(503, Some(300_000)));
+    driver.failed(network());
     driver.input(Input::Online);
     assert_eq!(driver.forward_to_fetch(999).1, Reason::Wake);
 }
@@ -987,6 +987,22 @@ fn waking_up_with_a_live_credential_does_not_cut_a_retry_wait_short() {
     let planned = driver.refresh_at();
     assert_eq!(driver.input(Input::Woke), []);
     assert_eq!(driver.refresh_at(), planned);
+}
+
+#[test]
+fn coming_online_does_not_cut_short_what_the_backend_asked_for() {
+    for (asked, cut) in [(Some(300_000), false), (None, true)] {
+        let mut driver = Driver::opened(86_400.0);
+        driver.forward_to_fetch(DAY);
+        for _ in 0..8 {
+            driver.failed(status(503));
+            driver.forward_to_fetch(MINUTE);
+        }
+        driver.failed(Failure::from_status(503, asked));
+        let planned = driver.refresh_at();
+        driver.input(Input::Online);
+        assert_eq!(driver.refresh_at() != planned, cut, "{asked:?}");
+    }
 }
 
 #[test]

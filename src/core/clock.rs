@@ -127,6 +127,24 @@ mod tests {
     }
 
     #[test]
+    fn a_clock_that_is_a_quarter_of_a_second_behind_was_rounded_one_further_behind_stood_still() {
+        for (behind, then) in [(250.0, 250), (251.0, 351)] {
+            let mut clock = Clock::new(at(1_000.0, 0.0));
+            clock.advance(at(1_000.0 + behind, 0.0));
+            assert_eq!(clock.advance(at(1_000.0 + behind, 100.0)), then);
+        }
+    }
+
+    #[test]
+    fn a_deadline_that_is_shown_stays_where_it_is_unless_the_wall_clock_was_set() {
+        for (behind, shown) in [(250.0, 61_000.0), (251.0, 60_749.0)] {
+            let mut clock = Clock::new(at(1_000.0, 0.0));
+            clock.advance(at(1_000.0, behind));
+            assert_eq!(clock.wall_at(60_000), shown);
+        }
+    }
+
+    #[test]
     fn small_sleeps_add_up() {
         let mut clock = Clock::new(at(0.0, 0.0));
         for sleep in 1..=1_000 {

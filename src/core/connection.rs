@@ -265,11 +265,6 @@ impl Connection {
         }
     }
 
-    /// The version of the servers in force.
-    pub fn version(&self) -> u64 {
-        self.servers.version
-    }
-
     /// The version of the servers that the present generation was gathered from.
     pub fn gathered_version(&self) -> u64 {
         let generation = self.generation.as_ref();

@@ -701,7 +701,12 @@ impl Session {
             return;
         }
         let planned = (now + 1..NEVER).contains(&self.plan.at);
-        let retrying = self.attempts > 0 && (online || self.is_expired(now));
+        // What the backend asked for is not cut short by the network.
+        let asked = self
+            .last_error
+            .as_ref()
+            .is_some_and(|error| error.retry_after.is_some());
+        let retrying = self.attempts > 0 && (online && !asked || self.is_expired(now));
         if self.refused || !planned || retrying {
             let at = now + self.random.up_to(WAKE_JITTER_MS);
             if !planned || self.plan.at > at {
@@ -926,8 +931,7 @@ impl Session {
         let expired = self.is_expired(now);
         let fetching = self.fetch.is_some() || expired && !self.refused;
         for connection in &mut self.connections {
-            if connection.version() < self.version && !expired && connection.offered != self.version
-            {
+            if connection.offered != self.version && !expired {
                 let busy = connection.busy_until(now);
                 if busy > now {
                     *wake = busy.min(*wake);

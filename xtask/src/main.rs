@@ -7,6 +7,7 @@ mod cache;
 mod debian;
 mod failure;
 mod interrupt;
+mod mutants;
 mod node;
 mod options;
 mod package;
@@ -57,6 +58,7 @@ fn run() -> Result<()> {
             size::check(size)
         }
         Options::Test { only } => suite::run(&workspace, &cache, only),
+        Options::Mutants => mutants::run(&workspace, &cache),
         Options::Help => Ok(()),
     }
 }

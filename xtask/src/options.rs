@@ -9,6 +9,7 @@ usage: cargo xtask <command>
   demo [--port N] [--ttl S]  build everything and serve the demo (port 0: any; ttl of its credentials in seconds)
   build [--report]           build the npm package in pkg/ and weigh it; --report lists the largest functions
   test [--only STEP]         all checks in order, or one: fmt, clippy, native, docs, build, package, browser, e2e
+  mutants                    change the core in small ways and tell which changes no test notices (about 20 minutes)
 
 Each prepares what the machine lacks for it first.";
 
@@ -17,6 +18,7 @@ pub enum Options {
     Demo { port: Option<u16>, ttl: Option<u32> },
     Build { report: bool },
     Test { only: Option<Step> },
+    Mutants,
     Help,
 }
 
@@ -39,6 +41,7 @@ impl Options {
             },
             "build" => Self::Build { report: false },
             "test" => Self::Test { only: None },
+            "mutants" => Self::Mutants,
             "help" | "--help" | "-h" => return Ok(Self::Help),
             other => return Err(usage(&format!("there is no command `{other}`"))),
         };
@@ -113,6 +116,7 @@ mod tests {
                 only: Some(Step::EndToEnd)
             }
         );
+        assert_eq!(parse("mutants").unwrap(), Options::Mutants);
         assert_eq!(parse("--help").unwrap(), Options::Help);
         assert_eq!(parse("test --help").unwrap(), Options::Help);
     }

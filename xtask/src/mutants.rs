@@ -1,0 +1,50 @@
+//! `cargo xtask mutants`: changes the core in hundreds of small ways and tells which changes no test notices.
+//! .cargo/mutants.toml says what is changed, and why some changes are let pass.
+
+use std::process::Command;
+
+use crate::cache::Cache;
+use crate::failure::{Failure, Result};
+use crate::process;
+use crate::progress;
+use crate::workspace::{Workspace, cargo};
+
+/// cargo-mutants in the version that the list of exceptions was made with.
+const VERSION: &str = "27.1.0";
+
+pub fn run(workspace: &Workspace, cache: &Cache) -> Result<()> {
+    let folder = cache.entry(&format!("cargo-mutants-{VERSION}"), |filling| {
+        println!("set-up: builds cargo-mutants {VERSION} (once, about two minutes)");
+        let mut install = Command::new(cargo());
+        let took = process::with_progress(
+            process::without_cargo_settings(&mut install)
+                .args(["install", "cargo-mutants", "--locked", "--version"])
+                .arg(format!("={VERSION}"))
+                .arg("--root")
+                .arg(&filling.content)
+                // Outside the clone, whose cargo settings are for its own crates.
+                .current_dir(&filling.scratch)
+                .env("CARGO_TARGET_DIR", filling.scratch.join("target"))
+                // Its own speed does not count: it waits for builds.
+                .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "0")
+                .env("CARGO_PROFILE_RELEASE_LTO", "off"),
+        )?;
+        println!("        done in {}", progress::seconds(took));
+        Ok(())
+    })?;
+    let program = format!("cargo-mutants{}", std::env::consts::EXE_SUFFIX);
+    let status = process::in_view(
+        Command::new(folder.join("bin").join(program))
+            .args(["mutants", "--output"])
+            .arg(workspace.target())
+            .current_dir(workspace.root())
+            // Each mutant is built in a copy of the tree, beside a target folder of its own.
+            .env_remove("CARGO_TARGET_DIR"),
+    )?;
+    if status.success() {
+        return Ok(());
+    }
+    Err(Failure::new(format!(
+        "mutants survived ({status}): write a test that tells each apart, or name it with its reason in .cargo/mutants.toml"
+    )))
+}

@@ -88,6 +88,12 @@ export class Peers {
 
   /** Those that are closed or collected: a closed connection tells nobody. */
   gone() {
-    return this.ids().filter((id) => (this.get(id)?.signalingState ?? "closed") === "closed");
+    return this.ids().filter((id) => {
+      try {
+        return (this.get(id)?.signalingState ?? "closed") === "closed";
+      } catch {
+        // A connection of another make may throw anywhere; the others must be looked at all the same.
+      }
+    });
   }
 }

@@ -169,16 +169,16 @@ export class TurnSession extends EventTarget {
     },
     apply: (id, version) => {
       const pc = this.#peers.get(id);
-      if (!pc || pc.signalingState === "closed") return this.#detach(id);
-      // What it shows now was gathered from the servers before.
-      this.#report(report.OBSERVED, id, ...facts(pc));
       try {
+        if (!pc || pc.signalingState === "closed") return this.#detach(id);
+        // What it shows now was gathered from the servers before.
+        this.#report(report.OBSERVED, id, ...facts(pc));
         // Read back and only iceServers replaced: what a configuration leaves out falls back to its default.
         pc.setConfiguration({ ...pc.getConfiguration(), iceServers: this.#servers(this.#peers.extra(id)) });
         this.#report(report.APPLIED, id, version);
       } catch (error) {
-        this.#refusal = error;
-        this.#report(report.APPLY_FAILED, id, version, error.message);
+        this.#refusal = error?.message ? error : Error(String(error));
+        this.#report(report.APPLY_FAILED, id, version, this.#refusal.message);
       }
     },
     inspect: async (id) => {
@@ -288,11 +288,13 @@ export class TurnSession extends EventTarget {
     this.#checkLive();
     const policy = readPolicy(options?.iceRestart);
     if (checked(pc).signalingState === "closed") fail("apply-failed", "pc: the connection is closed; attach a live one");
+    // Before it is taken in: a connection of another make may throw here.
+    const [states, local, remote] = facts(pc);
+    const names = usernames(pc);
     const known = this.#peers.id(pc);
     const id = known ?? this.#peers.add(pc, []);
     this.#refusal = undefined;
-    const [states, local, remote] = facts(pc);
-    this.#report(report.ATTACHED, id, states + 256 * (policy & 255), `${usernames(pc)}\0${local}`, remote);
+    this.#report(report.ATTACHED, id, states + 256 * (policy & 255), `${names}\0${local}`, remote);
     const cause = this.#refusal;
     if (known !== undefined || !cause) return;
     this.#detach(id);

@@ -10,11 +10,12 @@ export class Stage {
   /** Seconds that a credential lives. */
   ttl = 600;
 
-  static async open(name, { turn = true } = {}) {
+  /** `turn`: whether there is a TURN server; `browser`: what {@link openBrowser} takes. */
+  static async open(name, { turn = true, browser = {} } = {}) {
     const stage = new Stage();
     stage.site = await Site.start();
     stage.coturn = turn ? await Coturn.start() : null;
-    stage.browser = await openBrowser(name);
+    stage.browser = await openBrowser(name, browser);
     stage.name = name;
     stage.site.on("/turn", async (request, response, body) => {
       stage.requests.push({ method: request.method, headers: request.headers, body });

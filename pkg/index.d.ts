@@ -219,7 +219,8 @@ export class TurnSession extends EventTarget {
   probe(options?: { timeout?: number }): Promise<ProbeResult[]>;
   /**
    * Ends the session: no more fetches, connections are left as they are. With `revoke: true` every username that was
-   * handed out and still lives is revoked through the `revoke` option. Never rejects; a second call returns the first one's promise.
+   * handed out and still lives is revoked through the `revoke` option; without that option nothing is. Never rejects; a
+   * second call returns the first one's promise.
    */
   close(options?: { revoke?: boolean }): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;

@@ -11,10 +11,11 @@ import { Backend } from "../harness/backend.mjs";
 import { BROWSERS, openBrowser } from "../harness/browsers.mjs";
 import { Coturn } from "../harness/coturn.mjs";
 import { DemoServer } from "../harness/demo-server.mjs";
-import { figures, line, page as docsPage, timeline } from "../harness/fault-report.mjs";
+import { figures, joined, line, page as docsPage, timeline } from "../harness/fault-report.mjs";
 import { Site } from "../harness/site.mjs";
 
 const TTL_SECONDS = 24;
+const SLEEP_MS = 30_000;
 /** Between the beginnings of two calls: they do not all ask and restart at the same moment. */
 const STAGGER_MS = 1000;
 const DOCS = new URL("../../docs/faults.md", import.meta.url);
@@ -22,6 +23,11 @@ const COMMAND = "TURN_WASM_WRITE_DOCS=1 cargo xtask test --only e2e";
 
 const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 const waitUntil = (moment) => wait(moment - Date.now());
+
+/** Waits until `condition()` holds, for 5 s at the most. */
+async function settled(condition) {
+  for (const deadline = Date.now() + 5000; Date.now() < deadline && !(await condition()); ) await wait(100);
+}
 
 // ---- in the page ----------------------------------------------------------------------------------------------------
 
@@ -40,6 +46,12 @@ async function bothHeard(wanted) {
 async function settleAndFinish(options) {
   const problem = await globalThis.call.settle(options);
   return { problem, ...(await globalThis.call.finish()) };
+}
+
+async function openFarEnd(options) {
+  const { FarEnd } = await import("/harness/far-end.mjs");
+  globalThis.end = await FarEnd.open(options);
+  return globalThis.end.expiresAt;
 }
 
 // ---- the faults -----------------------------------------------------------------------------------------------------
@@ -190,7 +202,7 @@ const FAULTS = [
   },
   {
     what: "network offline and online",
-    how: "the browser takes the page off the network and back, when a bit less than a quarter of the life (24 s) is left",
+    how: "the browser takes the page off the network (its requests fail, ICE's packets still pass) and back, when a bit less than a quarter of the life (24 s) is left",
     async run(trial) {
       await trial.open();
       const from = Date.now();
@@ -241,17 +253,69 @@ const FAULTS = [
       await trial.open({ browser });
       const from = Date.now();
       browser.pause();
-      await wait(30_000);
+      await wait(SLEEP_MS);
       browser.resume();
-      return { from, to: Date.now(), awakeAt: Date.now() };
+      return { from, to: Date.now(), awakeAt: [Date.now(), Date.now()] };
     },
     check(told) {
       for (const session of [0, 1]) {
         assert.ok(told.result.heard.some(({ type, session: whose }) => type === "expired" && whose === session), `session ${session} did not tell that its credential ended`);
       }
       assert.ok(told.row.without < 3000, `a session was awake without a live credential for ${told.row.without} ms`);
+      assert.ok(told.row.gap < SLEEP_MS + 15_000, `a gap of ${told.row.gap} ms`);
       goesOnOrIsReplaced(told);
     },
+  },
+  {
+    what: "one of two laptops asleep",
+    how: "the same of one end alone, while the other end's browser goes on",
+    browser: {},
+    async run(trial, browser) {
+      const source = { url: "/credentials", body: { ttl: TTL_SECONDS } };
+      const pages = [];
+      for (const [end, where] of [browser, trial.stage.browser].entries()) {
+        pages.push(await where.page(trial.backend.page));
+        await pages[end].evaluate(openFarEnd, { end, options: { source } });
+      }
+      const settle = (within) => Promise.all(pages.map((page) => page.evaluate((options) => globalThis.end.settle(options), { within })));
+      const problem = (problems) => problems.find(Boolean) ?? null;
+      assert.equal(problem(await settle(20_000)), null);
+      const from = Date.now();
+      browser.pause();
+      await wait(SLEEP_MS);
+      browser.resume();
+      const awakeAt = [Date.now(), 0];
+      const problems = await settle(40_000);
+      await Promise.all(pages.map((page) => page.evaluate(() => globalThis.end.hush())));
+      await settled(async () => {
+        const [a, b] = await Promise.all(pages.map((page) => page.evaluate(() => globalThis.end.counts)));
+        return a.received === b.sent && b.received === a.sent;
+      });
+      const endedAt = Date.now();
+      const reports = await Promise.all(pages.map((page) => page.evaluate(() => globalThis.end.finish())));
+      trial.page = pages[0];
+      return { from, to: awakeAt[0], awakeAt, result: joined(reports, { problem: problem(problems), endedAt }) };
+    },
+    check: goesOnOrIsReplaced,
+    // The end that wakes up answers the other one's waiting offer, perhaps before it has a fresh credential.
+    also: {
+      what: "messages flow again within 15 s of the awakening",
+      todo: "an answer that was given with an ended credential keeps the fresh servers from being applied for 15 s",
+      check: ({ row }) => assert.ok(row.gap < SLEEP_MS + 15_000, `a gap of ${row.gap} ms`),
+    },
+  },
+  {
+    what: "an idle call",
+    how: "nothing is sent for two and a half lives (24 s), then messages again",
+    async run(trial) {
+      await trial.open();
+      const from = Date.now();
+      await trial.page.evaluate(() => globalThis.call.sdk.call.hush());
+      await waitUntil(trial.expiresAt + 1.5 * TTL_SECONDS * 1000);
+      await trial.page.evaluate(() => globalThis.call.sdk.call.talk());
+      return { from, to: from };
+    },
+    check: withoutInterruption,
   },
   {
     what: "TURN server restarted",
@@ -323,7 +387,7 @@ class FaultStage {
     if (fault.backend !== false) this.backends.set(trial, await Backend.start(this.server.origin));
     const browser = fault.browser ? await this.openBrowser(fault.browser) : this.browser;
     const met = await fault.run(trial, browser);
-    const result = await trial.page.evaluate(settleAndFinish, { since: met.to, within: fault.within ?? 30_000 });
+    const result = met.result ?? await trial.page.evaluate(settleAndFinish, { since: met.to, within: fault.within ?? 30_000 });
     const uncaught = trial.page.troubles.filter((trouble) => trouble.startsWith("uncaught") && !trouble.includes("WebRTC: ICE failed"));
     return { ...met, result, uncaught, row: figures(result, met) };
   }
@@ -372,6 +436,7 @@ describe("faults around a call", { concurrency: true }, () => {
             throw error;
           }
         });
+        if (fault.also) it(`${fault.what}: ${fault.also.what}`, { todo: fault.also.todo }, async () => fault.also.check(await runs.get(fault)));
       }
       after(() => {
         table.push({ name, version: stage.version, rows });

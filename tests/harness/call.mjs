@@ -30,7 +30,7 @@ export async function until(condition, what, within = 10_000) {
 }
 
 /** One direction's messages as the receiver sees them. */
-class Tally {
+export class Tally {
   sent = 0;
   received = 0;
   lost = 0;
@@ -66,6 +66,11 @@ class Tally {
     }
   }
 
+  rest() {
+    this.lastArrival = null;
+    this.lastSend = null;
+  }
+
   get report() {
     const silence = this.lastArrival === null ? null : performance.now() - this.lastArrival;
     return {
@@ -85,7 +90,7 @@ export class Call extends EventTarget {
   /** What happened, in order: `{at, end, what, …}`, `at` in ms since the page began. */
   events = [];
   ends;
-  #hush = () => {};
+  #quiet = () => {};
   #delay;
   #interval;
   #steady;
@@ -239,23 +244,34 @@ export class Call extends EventTarget {
       "both ends connected, both channels open",
       within,
     );
+    this.talk();
+  }
+
+  /** Sends the numbered messages, also again after {@link hush}. */
+  talk() {
     const send = () => {
       for (const end of this.ends) {
         if (end.channel.readyState === "open") end.channel.send(String(end.tally.noteSend()));
       }
     };
-    this.#hush = every(this.#interval, send, this.#steady);
+    this.#quiet = every(this.#interval, send, this.#steady);
+  }
+
+  /** Sends none until {@link talk}; the silence counts as no gap. */
+  hush() {
+    this.#quiet();
+    for (const { tally } of this.ends) tally.rest();
   }
 
   /** Stops the messages and waits until all that were sent are there. */
   async stop({ within = 5_000 } = {}) {
-    this.#hush();
+    this.#quiet();
     await until(() => this.ends.every(({ tally }) => tally.received >= tally.sent), "all messages arrived", within).catch(() => {});
     return this.report();
   }
 
   close() {
-    this.#hush();
+    this.#quiet();
     clearInterval(this.painting);
     for (const { pc } of this.ends) pc.close();
   }

@@ -1,5 +1,29 @@
 // What a fault did to a call: its figures, and the page that shows them.
 
+/** What FaultCall.finish gives, from what both ends of a call between two pages say. */
+export function joined(reports, { problem, endedAt }) {
+  const replaced = reports.filter(({ next }) => next);
+  return {
+    problem,
+    endedAt,
+    ends: reports.map(({ sent, connectionState, errors }, end) => {
+      const { received, lost, repeated, largestGap, silence } = reports[1 - end].arrived;
+      return { sent, received, lost, repeated, largestGap, silence, connectionState, errors };
+    }),
+    heard: reports.flatMap(({ heard }, end) => heard.map((event) => ({ ...event, session: end }))).sort((a, b) => a.at - b.at),
+    events: reports.flatMap(({ events, timeOrigin }, end) => events.map((event) => ({ ...event, end, at: event.at + timeOrigin }))),
+    timeOrigin: 0,
+    expiries: reports.map(({ expiresAt }) => expiresAt),
+    anew: replaced.length === 0 ? null : {
+      told: reports.map(({ told }) => told),
+      problem: replaced.length === 2 && replaced.every(({ next }) => next.ms) ? null : "not heard at both ends",
+      // Since the second of the two was made.
+      ms: Math.min(...replaced.map(({ next }) => next.ms)),
+      silence: Math.max(...replaced.map(({ next }) => next.silence)),
+    },
+  };
+}
+
 /** Milliseconds that a session was without a live credential, from `awakeAt` on if it slept until then. */
 function lapse({ heard, expiries, endedAt }, session, awakeAt) {
   let total = 0;
@@ -33,16 +57,16 @@ function summary({ heard }, from) {
   return [...kinds].map(([kind, times]) => (times > 1 ? `${times} × ${kind}` : kind)).join(", ");
 }
 
-/** The figures of one call. `from`: when the fault began; `awakeAt`: when a sleep ended, ms since the epoch. */
-export function figures(result, { from, awakeAt = 0 }) {
-  const lost = result.heard.some(({ type }) => type === "connectionlost");
+/** The figures of one call. `from`: when the fault began; `awakeAt`: when each end's sleep ended, ms since the epoch. */
+export function figures(result, { from, awakeAt = [0, 0] }) {
+  const lost = result.anew !== null;
   const goesOn = !lost && result.problem === null && result.ends.every((end) => end.connectionState === "connected");
   const silence = goesOn ? 0 : (result.anew?.silence ?? Math.max(...result.ends.map((end) => end.silence)));
   return {
     sent: result.ends.reduce((sum, end) => sum + end.sent, 0),
     lost: result.ends.reduce((sum, end) => sum + end.sent - end.received, 0),
     gap: Math.max(...result.ends.map((end) => end.largestGap), silence),
-    without: Math.max(...[0, 1].map((session) => lapse(result, session, awakeAt))),
+    without: Math.max(...[0, 1].map((session) => lapse(result, session, awakeAt[session]))),
     said: summary(result, from),
     outcome: lost
       ? `told \`connectionlost\`, a new connection ${result.anew?.problem ? "did not connect" : `after ${result.anew?.ms} ms`}`

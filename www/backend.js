@@ -36,7 +36,8 @@ export async function revokeAtProvider(username) {
   if (!response.ok) throw await refusal(response);
 }
 
-async function refusal(response) {
+/** The backend's reason for an answer that is not ok. */
+export async function refusal(response) {
   const body = await response.json().catch(() => null);
   return new Error(body?.error?.message ?? `the demo server answered with status ${response.status}`);
 }

@@ -141,7 +141,8 @@ fn check_origin(headers: &HeaderMap) -> Result<(), ApiError> {
     ))
 }
 
-fn admit(app: &App, headers: &HeaderMap) -> Result<SessionId, ApiError> {
+/// Lets a page of ours in: 401 without a session, 429 if it asks too often.
+pub fn admit(app: &App, headers: &HeaderMap) -> Result<SessionId, ApiError> {
     let session = app
         .sessions
         .find(headers, SystemTime::now())

@@ -11,6 +11,7 @@
 //! - [`options`] command line and environment; [`server`] puts the parts together and serves
 //! - [`site`] static files with their headers; [`session`] the signed cookie, who was given what, rate limits
 //! - [`api`] the credential endpoints; [`api_error`] every error as JSON
+//! - [`signalling`] the endpoints of the rooms in which two pages find each other; [`room`] what is kept of them
 //! - [`cloudflare`] the client, the same for the real service and for the [`emulator`]
 //! - [`credential`] what the emulator issued; [`turn`] the embedded TURN server that believes only that
 //! - [`demo`] what tests and the demo page may look at and break; [`fault`] how the credential endpoint then misbehaves
@@ -34,8 +35,10 @@ pub mod emulator;
 pub mod fault;
 pub mod hex;
 pub mod options;
+pub mod room;
 pub mod secret;
 pub mod server;
 pub mod session;
+pub mod signalling;
 pub mod site;
 pub mod turn;

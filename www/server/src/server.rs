@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::middleware::{from_fn, map_response};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use tokio::net::TcpListener;
 use tracing::info;
 
@@ -16,11 +16,12 @@ use crate::credential::CredentialStore;
 use crate::emulator::{Emulator, EmulatorError};
 use crate::fault::Faults;
 use crate::options::{NewKey, Options};
+use crate::room::Rooms;
 use crate::secret::Secret;
 use crate::session::Sessions;
 use crate::site::Site;
 use crate::turn::{TurnError, TurnServer};
-use crate::{api, demo, site};
+use crate::{api, demo, signalling, site};
 
 /// What the handlers share.
 pub struct App {
@@ -28,6 +29,7 @@ pub struct App {
     pub ttl: u64,
     pub key: TurnKey,
     pub sessions: Sessions,
+    pub rooms: Rooms,
     pub site: Site,
     pub embedded: Option<Embedded>,
     pub faults: Option<Faults>,
@@ -141,6 +143,7 @@ async fn app(options: &Options, address: SocketAddr) -> Result<App, ServerError>
         ttl: options.ttl,
         key,
         sessions: Sessions::new(address.port()).map_err(|_| ServerError::Random)?,
+        rooms: Rooms::default(),
         site: Site::new(options),
         embedded,
         faults: options.faults.then(Faults::default),
@@ -151,6 +154,12 @@ fn router(app: Arc<App>) -> Router {
     let api = Router::new()
         .route("/turn-credentials", post(api::mint))
         .route("/turn-credentials/revoke", post(api::revoke))
+        .route("/rooms/{room}/members", post(signalling::join))
+        .route("/rooms/{room}/members/{member}", delete(signalling::leave))
+        .route(
+            "/rooms/{room}/members/{member}/messages",
+            get(signalling::listen).post(signalling::send),
+        )
         .route("/demo/turn", get(demo::turn))
         .route("/demo/revoke", post(demo::revoke))
         .route("/demo/faults", post(demo::faults))

@@ -29,7 +29,7 @@ const MAX_USERNAMES: usize = 1024;
 const CLEANING: Duration = Duration::from_secs(10);
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct SessionId(String);
+pub struct SessionId(pub(crate) String);
 
 pub struct Sessions {
     key: hmac::Key,

@@ -1,8 +1,12 @@
-// A call between two connections on one page, and what happened to it. Runs in the page.
+// A call between two connections on one page, and what happened to it; or one end of a call whose other end is elsewhere.
+// Runs in the page.
 //
 // Signalling is "perfect negotiation" as the WebRTC specification prints it; end 1 is the polite one. Over a reliable,
 // ordered data channel each end sends a numbered message every 20 ms; the other counts what is lost, what is repeated,
 // and the time between arrivals.
+
+/** How often each end sends a message, in ms. */
+const INTERVAL = 20;
 
 const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -66,118 +70,134 @@ export class Tally {
     }
   }
 
+  /** The silence from here on counts as no gap. */
   rest() {
     this.lastArrival = null;
     this.lastSend = null;
   }
 
-  get report() {
+  /** What the sender knows. */
+  get sends() {
+    return { sent: this.sent, largestSendGap: Math.round(this.largestSendGap) };
+  }
+
+  /** What the receiver knows. */
+  get arrivals() {
     const silence = this.lastArrival === null ? null : performance.now() - this.lastArrival;
     return {
-      sent: this.sent,
       received: this.received,
       lost: this.lost,
       repeated: this.repeated,
       largestGap: Math.round(this.largestGap),
-      largestSendGap: Math.round(this.largestSendGap),
       silence: silence === null ? null : Math.round(silence),
       stalls: this.stalls,
     };
   }
+
+  get report() {
+    return { ...this.sends, ...this.arrivals };
+  }
 }
 
-export class Call extends EventTarget {
-  /** What happened, in order: `{at, end, what, …}`, `at` in ms since the page began. */
-  events = [];
-  ends;
-  #quiet = () => {};
-  #delay;
-  #interval;
-  #steady;
+/** A way for messages from one end to the other on this page. */
+class Line extends EventTarget {
+  #deliver;
 
-  /**
-   * `connections`: two RTCPeerConnections, the impolite end first. `delay`: ms that a signalling message takes.
-   * `media`: a canvas video track from end 0 to end 1. `steady`: neither messages nor signalling wait for the timers of a
-   * hidden page, as those of a socket would not.
-   */
-  constructor(connections, { delay = 0, interval = 20, media = false, steady = false } = {}) {
-    super();
-    this.#delay = delay;
-    this.#interval = interval;
-    this.#steady = steady;
-    this.ends = connections.map((pc, index) => ({
-      pc,
-      index,
-      polite: index === 1,
-      makingOffer: false,
-      ignoreOffer: false,
-      settingAnswer: false,
-      channel: null,
-      tally: new Tally(),
-      errors: [],
-    }));
-    for (const end of this.ends) this.#wire(end);
-    this.#open(this.ends[0], this.ends[0].pc.createDataChannel("numbers", { ordered: true }));
-    this.ends[1].pc.addEventListener("datachannel", (event) => this.#open(this.ends[1], event.channel));
-    if (media) this.#addVideo();
+  /** Both ends of it. */
+  static pair(options) {
+    const lines = [new Line(), new Line()];
+    lines.forEach((line, index) => {
+      line.#deliver = (act) => later(() => act(lines[1 - index]), options);
+    });
+    return lines;
   }
 
-  #other(end) {
-    return this.ends[1 - end.index];
-  }
-
-  note(end, what, more = {}) {
-    const event = { at: Math.round(performance.now() * 10) / 10, end: end?.index ?? null, what, ...more };
-    this.events.push(event);
-    this.dispatchEvent(new CustomEvent("noted", { detail: event }));
-  }
-
-  #send(end, message) {
+  send(message) {
     const copy = JSON.parse(JSON.stringify(message));
-    const deliver = () => this.#receive(this.#other(end), copy).catch((error) => this.#fail(this.#other(end), error));
-    if (!this.#steady) {
-      setTimeout(deliver, this.#delay);
-      return;
-    }
-    const { port1, port2 } = new MessageChannel();
-    port1.onmessage = () => {
-      port1.close();
-      deliver();
-    };
-    port2.postMessage(null);
+    this.#deliver((other) => other.dispatchEvent(new CustomEvent("message", { detail: copy })));
+  }
+}
+
+/** Calls `act` after `delay` ms. `steady`: at once, and not by a timer, which a hidden page holds back. */
+function later(act, { delay, steady }) {
+  if (!steady) {
+    setTimeout(act, delay);
+    return;
+  }
+  const { port1, port2 } = new MessageChannel();
+  port1.onmessage = () => {
+    port1.close();
+    act();
+  };
+  port2.postMessage(null);
+}
+
+/** One end of a call. `signalling` leads to the other: `send(message)`, and a `message` event for each that arrives, in order. */
+export class End {
+  /** What happened, in order: `{at, end, what, …}`, `at` in ms since the page began. */
+  events;
+  /** This end's messages on their way to the other. On the page of one end alone, nothing is known of their arrivals. */
+  tally = new Tally();
+  /** The other end's messages, likewise. */
+  incoming = new Tally();
+  channel = null;
+  errors = [];
+  makingOffer = false;
+  ignoreOffer = false;
+  settingAnswer = false;
+  #signalling;
+  #quiet = () => {};
+  #painting = null;
+
+  /** `index` 0 is the impolite end, which makes the data channel. */
+  constructor(pc, signalling, { index, events = [] }) {
+    this.pc = pc;
+    this.index = index;
+    this.polite = index === 1;
+    this.events = events;
+    this.#signalling = signalling;
+    this.#wire();
+    if (index === 0) this.#open(pc.createDataChannel("numbers", { ordered: true }));
+    else pc.addEventListener("datachannel", ({ channel }) => this.#open(channel));
   }
 
-  #fail(end, error) {
-    end.errors.push(String(error));
-    this.note(end, "error", { message: String(error) });
+  note(what, more = {}) {
+    this.events.push({ at: Math.round(performance.now() * 10) / 10, end: this.index, what, ...more });
   }
 
-  #wire(end) {
-    const { pc } = end;
+  #fail(error) {
+    this.errors.push(String(error));
+    this.note("error", { message: String(error) });
+  }
+
+  #wire() {
+    const { pc } = this;
+    this.#signalling.addEventListener("message", ({ detail }) => this.#receive(detail).catch((error) => this.#fail(error)));
+    this.#signalling.addEventListener("error", ({ detail }) => this.#fail(detail));
     pc.addEventListener("negotiationneeded", async () => {
-      this.note(end, "negotiationneeded");
+      this.note("negotiationneeded");
       try {
-        end.makingOffer = true;
+        this.makingOffer = true;
         await pc.setLocalDescription();
-        this.#send(end, { description: pc.localDescription });
+        this.#signalling.send({ description: pc.localDescription });
       } catch (error) {
-        this.#fail(end, error);
+        this.#fail(error);
       } finally {
-        end.makingOffer = false;
+        this.makingOffer = false;
       }
     });
     pc.addEventListener("icecandidate", ({ candidate }) => {
-      if (candidate) this.#send(end, { candidate });
+      if (candidate) this.#signalling.send({ candidate });
     });
     pc.addEventListener("icecandidateerror", (event) => {
       const { errorCode, errorText, url, address, port } = event;
-      this.note(end, "icecandidateerror", { errorCode, errorText, url, address, port });
+      this.note("icecandidateerror", { errorCode, errorText, url, address, port });
     });
     for (const state of ["connectionState", "iceConnectionState", "iceGatheringState", "signalingState"]) {
-      pc.addEventListener(state.toLowerCase() + "change", () => this.note(end, state, { value: pc[state] }));
+      pc.addEventListener(state.toLowerCase() + "change", () => this.note(state, { value: pc[state] }));
     }
     pc.addEventListener("track", ({ track, streams }) => {
-      this.note(end, "track", { kind: track.kind });
+      this.note("track", { kind: track.kind });
       const video = document.createElement("video");
       video.muted = true;
       video.srcObject = streams[0] ?? new MediaStream([track]);
@@ -186,73 +206,130 @@ export class Call extends EventTarget {
     });
   }
 
-  async #receive(end, { description, candidate }) {
-    const { pc } = end;
+  async #receive({ description, candidate }) {
+    const { pc } = this;
     if (pc.signalingState === "closed") return;
     if (description) {
-      const ready = !end.makingOffer && (pc.signalingState === "stable" || end.settingAnswer);
+      const ready = !this.makingOffer && (pc.signalingState === "stable" || this.settingAnswer);
       const collision = description.type === "offer" && !ready;
-      end.ignoreOffer = !end.polite && collision;
-      if (end.ignoreOffer) {
-        this.note(end, "offer ignored");
+      this.ignoreOffer = !this.polite && collision;
+      if (this.ignoreOffer) {
+        this.note("offer ignored");
         return;
       }
-      end.settingAnswer = description.type === "answer";
+      this.settingAnswer = description.type === "answer";
       await pc.setRemoteDescription(description);
-      end.settingAnswer = false;
-      this.note(end, "remote description", { type: description.type });
+      this.settingAnswer = false;
+      this.note("remote description", { type: description.type });
       if (description.type === "offer") {
         await pc.setLocalDescription();
-        this.#send(end, { description: pc.localDescription });
+        this.#signalling.send({ description: pc.localDescription });
       }
     } else {
       try {
         await pc.addIceCandidate(candidate);
       } catch (error) {
-        if (!end.ignoreOffer) throw error;
+        if (!this.ignoreOffer) throw error;
       }
     }
   }
 
-  #open(end, channel) {
-    end.channel = channel;
-    channel.addEventListener("message", ({ data }) => this.#other(end).tally.noteArrival(Number(data)));
-    for (const what of ["open", "closing", "close"]) channel.addEventListener(what, () => this.note(end, `channel ${what}`));
-    channel.addEventListener("error", ({ error }) => this.note(end, "channel error", { message: String(error) }));
+  #open(channel) {
+    this.channel = channel;
+    channel.addEventListener("message", ({ data }) => this.incoming.noteArrival(Number(data)));
+    for (const what of ["open", "closing", "close"]) channel.addEventListener(what, () => this.note(`channel ${what}`));
+    channel.addEventListener("error", ({ error }) => this.note("channel error", { message: String(error) }));
   }
 
-  #addVideo() {
+  /** A canvas as a video track. */
+  addVideo() {
     const canvas = document.createElement("canvas");
     canvas.width = 320;
     canvas.height = 240;
     const context = canvas.getContext("2d");
     let frame = 0;
-    this.painting = setInterval(() => {
+    this.#painting = setInterval(() => {
       context.fillStyle = `hsl(${frame % 360} 80% 50%)`;
       context.fillRect(0, 0, 320, 240);
       context.fillStyle = "white";
       context.fillText(String(frame++), 20, 20);
     }, 40);
     const stream = canvas.captureStream(25);
-    this.ends[0].pc.addTrack(stream.getTracks()[0], stream);
+    this.pc.addTrack(stream.getTracks()[0], stream);
+  }
+
+  get isConnected() {
+    return this.pc.connectionState === "connected" && this.channel?.readyState === "open";
+  }
+
+  sendNext() {
+    if (this.channel.readyState === "open") this.channel.send(String(this.tally.noteSend()));
+  }
+
+  /** Resolves once this end is connected, then starts its messages. */
+  async start({ within = 20_000, interval = INTERVAL } = {}) {
+    await until(() => this.isConnected, "connected, and the channel open", within);
+    this.#quiet = every(interval, () => this.sendNext());
+  }
+
+  /** Stops this end's messages. */
+  stop() {
+    this.#quiet();
+  }
+
+  close() {
+    this.#quiet();
+    clearInterval(this.#painting);
+    this.pc.close();
+    this.#signalling.close?.();
+  }
+
+  /** Where the connection stands. */
+  report() {
+    const { pc, channel, errors } = this;
+    return {
+      connectionState: pc.connectionState,
+      iceConnectionState: pc.iceConnectionState,
+      channel: channel?.readyState ?? null,
+      errors,
+    };
+  }
+}
+
+export class Call {
+  /** What happened at both ends. */
+  events = [];
+  ends;
+  #quiet = () => {};
+  #interval;
+  #steady;
+
+  /**
+   * `connections`: two RTCPeerConnections, the impolite end first. `delay`: ms that a signalling message takes.
+   * `media`: a canvas video track from end 0 to end 1. `steady`: neither messages nor signalling wait for the timers of a
+   * hidden page, as those of a socket would not.
+   */
+  constructor(connections, { delay = 0, interval = INTERVAL, media = false, steady = false } = {}) {
+    this.#interval = interval;
+    this.#steady = steady;
+    const lines = Line.pair({ delay, steady });
+    this.ends = connections.map((pc, index) => new End(pc, lines[index], { index, events: this.events }));
+    const [a, b] = this.ends;
+    a.incoming = b.tally;
+    b.incoming = a.tally;
+    if (media) a.addVideo();
   }
 
   /** Resolves once both ends are connected and both channels open, then starts the numbered messages. */
   async start({ within = 20_000 } = {}) {
-    await until(
-      () => this.ends.every(({ pc, channel }) => pc.connectionState === "connected" && channel?.readyState === "open"),
-      "both ends connected, both channels open",
-      within,
-    );
+    await until(() => this.ends.every((end) => end.isConnected), "both ends connected, both channels open", within);
     this.talk();
   }
 
   /** Sends the numbered messages, also again after {@link hush}. */
   talk() {
     const send = () => {
-      for (const end of this.ends) {
-        if (end.channel.readyState === "open") end.channel.send(String(end.tally.noteSend()));
-      }
+      for (const end of this.ends) end.sendNext();
     };
     this.#quiet = every(this.#interval, send, this.#steady);
   }
@@ -272,19 +349,12 @@ export class Call extends EventTarget {
 
   close() {
     this.#quiet();
-    clearInterval(this.painting);
-    for (const { pc } of this.ends) pc.close();
+    for (const end of this.ends) end.close();
   }
 
   /** Per end: what its messages met on their way to the other end, and where the connection stands. */
   report() {
-    return this.ends.map(({ pc, channel, tally, errors }) => ({
-      ...tally.report,
-      connectionState: pc.connectionState,
-      iceConnectionState: pc.iceConnectionState,
-      channel: channel?.readyState ?? null,
-      errors,
-    }));
+    return this.ends.map((end) => ({ ...end.tally.report, ...end.report() }));
   }
 }
 

@@ -152,7 +152,11 @@ fn optimised(tools: &Tools, module: &Path, into: &Path, also: &[&str]) -> Result
             .arg("-o")
             .arg(&to)
             // The first KiB of the memory is never used by what rustc links, so constants may fold into offsets.
+            // Taken apart and structured anew first, the code comes out one percent smaller.
             .args([
+                "--flatten",
+                "--rereloop",
+                "-Oz",
                 "-Oz",
                 "--low-memory-unused",
                 "--optimize-added-constants-propagate",

@@ -1,4 +1,5 @@
-//! docs/lifetime.md tells of every status, every change of status and every event, and of no other.
+//! docs/lifetime.md tells of every status, every change of status and every event, and of no other; index.d.ts has the
+//! names that the core gives.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -9,6 +10,8 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use turn_wasm::core::selection::Drop;
+use turn_wasm::core::session::{Reason, TtlSource};
 use turn_wasm::core::status::TRANSITIONS;
 
 fn read(path: &str) -> String {
@@ -66,4 +69,25 @@ fn every_event_of_the_types_is_explained() {
         .lines()
         .filter_map(|line| line.trim().split_once(": CustomEvent<"));
     assert_eq!(explained, events.map(|(name, _)| name.to_owned()).collect());
+}
+
+/// A union of texts, as TypeScript writes it.
+fn union<const N: usize>(names: [&str; N]) -> String {
+    names.map(|name| format!("\"{name}\"")).join(" | ")
+}
+
+#[test]
+fn the_types_have_the_names_of_the_core() {
+    use {Drop as D, Reason as R, TtlSource as T};
+    let types = read("pkg/index.d.ts");
+    let reasons = [R::Initial, R::Scheduled, R::Manual, R::Rejected, R::Wake].map(R::as_str);
+    let sources = [T::Response, T::Username, T::Option, T::Assumed].map(T::as_str);
+    let drops = [D::Port53, D::Transport, D::Max].map(D::as_str);
+    for line in [
+        format!("type RefreshReason = {};", union(reasons)),
+        format!("ttlSource: {};", union(sources)),
+        format!("reason: {} }}", union(drops)),
+    ] {
+        assert!(types.contains(&line), "{line}");
+    }
 }

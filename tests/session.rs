@@ -14,9 +14,11 @@ use driver::{
 };
 use turn_wasm::core::connection::{Act, Cause, Facts, Ice, Initiator, Pair, Policy, Signaling};
 use turn_wasm::core::failure::{Code, Failure};
+use turn_wasm::core::selection::{Drop, Selection};
 use turn_wasm::core::session::{
     Command, Event, Input, Options, Reason, Session, Status, TtlSource,
 };
+use turn_wasm::core::uri::Transport;
 
 const SECOND: u64 = 1_000;
 const MINUTE: u64 = 60 * SECOND;
@@ -389,6 +391,29 @@ fn absurd_lifetimes_are_failures_that_keep_the_live_credential() {
 }
 
 // ---- the schedule --------------------------------------------------------------------------------------------------
+
+#[test]
+fn the_state_lists_what_was_left_out_of_the_response() {
+    let transports = Some(vec![Transport::Udp]);
+    let mut driver = Driver::opened_with(
+        Options {
+            selection: Selection {
+                transports,
+                ..options().selection
+            },
+            ..options()
+        },
+        credential("alice", 600.0),
+    );
+    let state = driver.state();
+    let dropped: Vec<_> = state
+        .dropped()
+        .iter()
+        .map(|(url, why)| (url.as_str(), *why))
+        .collect();
+    let tls = "turns:turn.example.org:443?transport=tcp";
+    assert_eq!(dropped, [(tls, Drop::Transport)]);
+}
 
 #[test]
 fn the_refresh_starts_between_two_margins_and_one_before_expiry() {

@@ -481,11 +481,6 @@ impl Session {
             .filter(move |server| !expired || server.credential.is_none())
     }
 
-    /// Whether the session is closed.
-    pub fn is_closed(&self) -> bool {
-        self.closed
-    }
-
     /// A snapshot.
     pub fn state(&mut self, now: Now) -> State<'_> {
         let now = self.clock.advance(now);

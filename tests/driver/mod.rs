@@ -300,7 +300,7 @@ impl Driver {
     }
 
     pub fn input_dated(&mut self, input: Input) -> Vec<Dated> {
-        let was_closed = self.session.is_closed();
+        let was_closed = self.state().status == Status::Closed;
         let is_refresh = matches!(input, Input::Refresh);
         match &input {
             Input::Fetched { fetch, .. } | Input::FetchFailed { fetch, .. }

@@ -3,8 +3,10 @@
 import { Call, until } from "./call.mjs";
 import { SdkCall } from "./sdk-call.mjs";
 
-/** How long the other end may take to learn that the call is lost. */
-const BOTH_TOLD_MS = 10_000;
+/** After this long an end that was not told learns from the other one's offer that the call is lost. */
+const OFFER_MS = 3_000;
+/** How long it may be until both ends have a credential for another connection. */
+const BOTH_READY_MS = 30_000;
 
 const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -38,15 +40,19 @@ export class FaultCall {
         if (told[end]) return;
         told[end] = { at: Date.now(), servers: session.iceServers.some(({ credential }) => credential) };
         replacements[end] = relayed(session);
-        this.anew ??= this.#connect(replacements, told);
+        this.anew ??= this.#connect(replacements, told).catch((error) => ({ told, problem: String(error), ms: null, silence: null }));
       });
     });
   }
 
   async #connect(replacements, told) {
-    await until(() => replacements.every(Boolean), "both ends are told", BOTH_TOLD_MS).catch(() => {});
-    // The end that is not told learns of it from the other one's offer.
-    replacements.forEach((pc, end) => (replacements[end] = pc ?? relayed(this.sdk.sessions[end])));
+    const began = performance.now();
+    const ready = (session, end) => {
+      // An end whose credential has ended joins once it holds another one.
+      if (performance.now() > began + OFFER_MS && session.state.status !== "expired") replacements[end] ??= relayed(session);
+      return replacements[end];
+    };
+    await until(() => this.sdk.sessions.map(ready).every(Boolean), "a credential at both ends", BOTH_READY_MS);
     const from = performance.now();
     const again = new Call(replacements);
     const problem = await again.start().then(() => null, String);

@@ -1,6 +1,5 @@
 // A credential backend in the manner of the README's, run as a program of its own by backend.mjs: node backend-process.mjs
 // PORT ORIGIN. It hands out what the demo backend at ORIGIN mints, and misbehaves as it is told.
-import { serveMailboxes } from "./mailboxes.mjs";
 import { Site } from "./site.mjs";
 
 const [port, upstream] = process.argv.slice(2);
@@ -48,7 +47,5 @@ site.on("/fault", (_request, response, body) => {
   fault = JSON.parse(body);
   response.writeHead(204).end();
 });
-
-serveMailboxes(site);
 
 console.log(`listening on ${site.origin}`);

@@ -34,7 +34,7 @@ export async function until(condition, what, within = 10_000) {
 }
 
 /** One direction's messages as the receiver sees them. */
-export class Tally {
+class Tally {
   sent = 0;
   received = 0;
   lost = 0;

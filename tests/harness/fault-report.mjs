@@ -6,12 +6,9 @@ export function joined(reports, { problem, endedAt }) {
   return {
     problem,
     endedAt,
-    ends: reports.map(({ sent, connectionState, errors }, end) => {
-      const { received, lost, repeated, largestGap, silence } = reports[1 - end].arrived;
-      return { sent, received, lost, repeated, largestGap, silence, connectionState, errors };
-    }),
+    ends: reports.map(({ sends, connectionState, errors }, end) => ({ ...sends, ...reports[1 - end].arrivals, connectionState, errors })),
     heard: reports.flatMap(({ heard }, end) => heard.map((event) => ({ ...event, session: end }))).sort((a, b) => a.at - b.at),
-    events: reports.flatMap(({ events, timeOrigin }, end) => events.map((event) => ({ ...event, end, at: event.at + timeOrigin }))),
+    events: reports.flatMap(({ events, timeOrigin }) => events.map((event) => ({ ...event, at: event.at + timeOrigin }))),
     timeOrigin: 0,
     expiries: reports.map(({ expiresAt }) => expiresAt),
     anew: replaced.length === 0 ? null : {

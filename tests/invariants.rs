@@ -774,8 +774,12 @@ impl Model {
         assert!(!self.closed, "closed by itself");
         assert!(self.driver.serves().is_some(), "no live credential");
         let state = self.driver.state();
+        // What the backend asked for is waited out as long as the credential lives.
+        let asked = |error: &&Failure| error.retry_after.is_some();
+        let waits = state.last_error.filter(asked).is_some();
         assert!(
-            matches!(state.status, Status::Active | Status::Refreshing),
+            matches!(state.status, Status::Active | Status::Refreshing)
+                || waits && state.status == Status::Retrying,
             "{:?}",
             state.status
         );

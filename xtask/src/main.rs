@@ -6,6 +6,7 @@
 mod cache;
 mod debian;
 mod failure;
+mod fleet;
 mod interrupt;
 mod mutants;
 mod node;
@@ -58,6 +59,7 @@ fn run() -> Result<()> {
             size::check(size)
         }
         Options::Test { only } => suite::run(&workspace, &cache, only),
+        Options::Fleet { whole, write } => fleet::run(&workspace, whole, write),
         Options::Mutants => mutants::run(&workspace, &cache),
         Options::Help => Ok(()),
     }

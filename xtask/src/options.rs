@@ -8,7 +8,9 @@ usage: cargo xtask <command>
 
   demo [--port N] [--ttl S]  build everything and serve the demo (port 0: any; ttl of its credentials in seconds)
   build [--report]           build the npm package in pkg/ and weigh it; --report lists the largest functions
-  test [--only STEP]         all checks in order, or one: fmt, clippy, native, docs, build, package, browser, e2e
+  test [--only STEP]         all checks in order, or one: fmt, clippy, native, docs, fleet, build, package, browser, e2e
+  fleet [--whole] [--write]  simulate a fleet of sessions against one backend, with --whole one million of them;
+                             --write puts the figures into docs/fleet.md
   mutants                    change the core in small ways and tell which changes no test notices (about 20 minutes)
 
 Each prepares what the machine lacks for it first.";
@@ -18,6 +20,7 @@ pub enum Options {
     Demo { port: Option<u16>, ttl: Option<u32> },
     Build { report: bool },
     Test { only: Option<Step> },
+    Fleet { whole: bool, write: bool },
     Mutants,
     Help,
 }
@@ -41,6 +44,10 @@ impl Options {
             },
             "build" => Self::Build { report: false },
             "test" => Self::Test { only: None },
+            "fleet" => Self::Fleet {
+                whole: false,
+                write: false,
+            },
             "mutants" => Self::Mutants,
             "help" | "--help" | "-h" => return Ok(Self::Help),
             other => return Err(usage(&format!("there is no command `{other}`"))),
@@ -51,6 +58,8 @@ impl Options {
                 (Self::Demo { port, .. }, "--port") => *port = Some(number(&name, words.next())?),
                 (Self::Demo { ttl, .. }, "--ttl") => *ttl = Some(number(&name, words.next())?),
                 (Self::Build { report }, "--report") => *report = true,
+                (Self::Fleet { whole, .. }, "--whole") => *whole = true,
+                (Self::Fleet { write, .. }, "--write") => *write = true,
                 (Self::Test { only }, "--only") => {
                     let step = words
                         .next()
@@ -114,6 +123,13 @@ mod tests {
             parse("test --only e2e").unwrap(),
             Options::Test {
                 only: Some(Step::EndToEnd)
+            }
+        );
+        assert_eq!(
+            parse("fleet --whole --write").unwrap(),
+            Options::Fleet {
+                whole: true,
+                write: true
             }
         );
         assert_eq!(parse("mutants").unwrap(), Options::Mutants);

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::cache::{self, Cache};
 use crate::failure::{Context, Failure, Result};
+use crate::fleet;
 use crate::interrupt;
 use crate::node::{self, Node};
 use crate::package::{self, Tools};
@@ -24,6 +25,7 @@ pub enum Step {
     Lints,
     Native,
     Docs,
+    Fleet,
     Build,
     Package,
     Browser,
@@ -31,11 +33,12 @@ pub enum Step {
 }
 
 impl Step {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Format,
         Self::Lints,
         Self::Native,
         Self::Docs,
+        Self::Fleet,
         Self::Build,
         Self::Package,
         Self::Browser,
@@ -49,6 +52,7 @@ impl Step {
             Self::Lints => "clippy",
             Self::Native => "native",
             Self::Docs => "docs",
+            Self::Fleet => "fleet",
             Self::Build => "build",
             Self::Package => "package",
             Self::Browser => "browser",
@@ -66,6 +70,7 @@ impl Step {
             Self::Lints => "clippy over the workspace, warnings as errors",
             Self::Native => "the native tests of the workspace",
             Self::Docs => "the documentation, warnings as errors",
+            Self::Fleet => "fleets of sessions against one backend, and docs/fleet.md",
             Self::Build => "the npm package and its size",
             Self::Package => "the npm package from the outside",
             Self::Browser => "the package in Chromium and Firefox",
@@ -231,6 +236,7 @@ impl Suite<'_> {
                 &[("RUSTDOCFLAGS", "-D warnings")],
             ),
             Step::Native => self.native(),
+            Step::Fleet => fleet::check(self.workspace),
             Step::Build => self.build(),
             Step::Package | Step::Browser | Step::EndToEnd => self.in_node(step),
         }

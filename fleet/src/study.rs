@@ -1,0 +1,236 @@
+//! Which fleets are run, and on how many cores.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use crate::record::Record;
+use crate::scenario::{HOUR, MINUTE, Opening, Policy, Scenario, margin};
+use crate::{fixed, sessions};
+
+/// The two lifetimes, in seconds.
+pub const SHORT: u64 = 600;
+pub const DAY: u64 = 86_400;
+pub const TTLS: [u64; 2] = [SHORT, DAY];
+
+pub const LONG_OUTAGE: u64 = 30 * MINUTE;
+/// Lengths of the outages shorter than a margin, in hundredths of it.
+pub const SHORT_OUTAGES: [u64; 4] = [25, 50, 75, 98];
+/// The outages that fall into the first refreshes of a fleet: seconds from their beginning.
+pub const IN_WAVE: [u64; 2] = [0, 30 * MINUTE];
+
+/// What a run is to show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Question {
+    /// The first refreshes after all sessions opened within a minute, nothing in their way.
+    Wave,
+    /// The same with an outage of half an hour in the middle of it; with the short ttl in the steady state.
+    LongOutage,
+    /// The steady state, then outages of several lengths, each shorter than a margin.
+    ShortOutages,
+    /// An outage just shorter than a margin within the first refreshes.
+    ShortOutageInWave,
+}
+
+/// How large the fleets are. What a fleet does depends on sessions for each credential a second alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Size {
+    /// In every test run.
+    Scaled,
+    /// One million sessions. With the short ttl they need 2,667 credentials a second at the least: there it is twenty
+    /// backends, each with its part of the fleet.
+    Whole,
+}
+
+impl Size {
+    /// Sessions, the limit of their backend, and how many such fleets there are.
+    fn fleet(self, ttl: u64) -> (u32, u32, u64) {
+        match (self, ttl) {
+            (Self::Scaled, SHORT) => (50_000, 500, 1),
+            (Self::Scaled, _) => (100_000, 50, 1),
+            (Self::Whole, SHORT) => (50_000, 500, 20),
+            (Self::Whole, _) => (1_000_000, 500, 1),
+        }
+    }
+}
+
+/// A fleet and what became of it.
+pub struct Run {
+    pub question: Question,
+    /// One of the fleets, if there are several.
+    pub scenario: Scenario,
+    pub copies: u64,
+    pub record: Record,
+}
+
+impl Run {
+    /// Credentials a second over all copies.
+    pub fn limit(&self) -> f64 {
+        f64::from(self.scenario.limit) * self.copies as f64
+    }
+}
+
+/// When the first refreshes of a fleet opened within a minute begin and end, in seconds.
+pub fn wave(policy: Policy, ttl: u64) -> std::ops::Range<u64> {
+    match policy {
+        Policy::TurnWasm => ttl - 2 * margin(ttl)..ttl - margin(ttl) + MINUTE,
+        _ => policy.period(ttl)..policy.period(ttl) + MINUTE,
+    }
+}
+
+/// The steady state begins here, in seconds, and lasts as long again.
+pub fn steady(scenario: &Scenario) -> std::ops::Range<u64> {
+    let begins = match scenario.opening {
+        // Some ten refreshes, after which a short ttl has forgotten the first minute.
+        Opening::Together => HOUR,
+        Opening::Apart => scenario.opens_within(),
+    };
+    begins..2 * begins
+}
+
+fn scenarios(size: Size) -> Vec<(Question, Scenario, u64)> {
+    let mut scenarios = Vec::new();
+    for ttl in TTLS {
+        let (sessions, limit, copies) = size.fleet(ttl);
+        for policy in Policy::ALL {
+            let basis = Scenario {
+                policy,
+                ttl,
+                sessions,
+                limit,
+                opening: Opening::Together,
+                outages: Vec::new(),
+                until: 0,
+                seed: 1,
+            };
+            let wave = wave(policy, ttl);
+            let middle = (wave.start + wave.end) / 2;
+            let mut add = |question, scenario| scenarios.push((question, scenario, copies));
+            if ttl == SHORT {
+                let outage = 2 * HOUR..2 * HOUR + LONG_OUTAGE;
+                let until = outage.end + HOUR;
+                add(Question::LongOutage, basis.with(outage, until));
+            } else {
+                let begins = middle - LONG_OUTAGE / 2;
+                add(
+                    Question::Wave,
+                    Scenario {
+                        until: wave.end + HOUR,
+                        ..basis.clone()
+                    },
+                );
+                // Long enough for the slowest policy to recover.
+                add(
+                    Question::LongOutage,
+                    basis.with(begins..begins + LONG_OUTAGE, begins + 8 * HOUR),
+                );
+            }
+
+            let opening = if ttl == SHORT {
+                Opening::Together
+            } else {
+                Opening::Apart
+            };
+            let mut short = Scenario {
+                opening,
+                ..basis.clone()
+            };
+            let mut at = steady(&short).end;
+            for hundredths in SHORT_OUTAGES {
+                let length = margin(ttl) * hundredths / 100;
+                short.outages.push(at..at + length);
+                at += length + 2 * margin(ttl) + 10 * MINUTE;
+            }
+            short.until = at;
+            add(Question::ShortOutages, short);
+
+            if ttl == DAY && policy == Policy::TurnWasm {
+                for after in IN_WAVE {
+                    let begins = wave.start + after;
+                    let outage = begins..begins + margin(ttl) * 98 / 100;
+                    add(
+                        Question::ShortOutageInWave,
+                        basis.with(outage, begins + 4 * HOUR),
+                    );
+                }
+            }
+        }
+    }
+    scenarios
+}
+
+impl Scenario {
+    fn with(&self, outage: std::ops::Range<u64>, until: u64) -> Self {
+        Self {
+            outages: vec![outage],
+            until,
+            ..self.clone()
+        }
+    }
+
+    fn run(&self) -> Record {
+        match self.policy {
+            Policy::TurnWasm => sessions::run(self, false),
+            _ => fixed::run(self),
+        }
+    }
+}
+
+/// Runs all fleets on all cores, each on one.
+pub fn run(size: Size) -> Vec<Run> {
+    let scenarios = scenarios(size);
+    let mut jobs: Vec<(usize, Scenario)> = Vec::new();
+    for (place, (_, scenario, copies)) in scenarios.iter().enumerate() {
+        jobs.extend((0..*copies).map(|copy| {
+            (
+                place,
+                Scenario {
+                    seed: copy + 1,
+                    ..scenario.clone()
+                },
+            )
+        }));
+    }
+    // The longest first, so that no core waits long for another at the end.
+    jobs.sort_by_key(|(_, scenario)| {
+        (
+            scenario.policy != Policy::TurnWasm,
+            std::cmp::Reverse(scenario.sessions),
+        )
+    });
+
+    let next = AtomicUsize::new(0);
+    let records: Mutex<Vec<Option<Record>>> = Mutex::new(vec![None; scenarios.len()]);
+    let work = || {
+        while let Some((place, scenario)) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let record = scenario.run();
+            let mut records = records
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner);
+            match records.get_mut(*place) {
+                Some(Some(sum)) => sum.add(&record),
+                Some(empty) => *empty = Some(record),
+                None => {}
+            }
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(work);
+        }
+    });
+
+    let records = records
+        .into_inner()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
+    let runs = scenarios.into_iter().zip(records);
+    runs.filter_map(|((question, scenario, copies), record)| {
+        Some(Run {
+            question,
+            scenario,
+            copies,
+            record: record?,
+        })
+    })
+    .collect()
+}

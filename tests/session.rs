@@ -774,6 +774,21 @@ fn expiry_is_told_once_and_the_tries_go_on() {
 }
 
 #[test]
+fn after_expiry_no_wait_is_longer_than_a_margin_was() {
+    // 60 s would be two and a half lives of the credential: the call that could have been saved is over by then.
+    let mut driver = Driver::opened(24.0);
+    driver.forward_to(24 * SECOND);
+    for _ in 0..200 {
+        if !driver.is_fetching() {
+            let from = driver.at;
+            let (at, _) = driver.forward_to_fetch(MINUTE);
+            assert!(at <= from + 6 * SECOND, "{} ms", at - from);
+        }
+        driver.failed(network());
+    }
+}
+
+#[test]
 fn an_expired_credential_is_not_handed_out_only_stun_is() {
     let mut driver = Driver::opened(600.0);
     driver.forward_to_fetch(600 * SECOND);

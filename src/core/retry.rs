@@ -1,6 +1,5 @@
 //! How long to wait before the next try: full-jitter exponential backoff, and what the server asked for.
 
-use super::clock::NEVER;
 use super::decimal;
 use super::random::Random;
 use super::timestamp;
@@ -21,24 +20,26 @@ pub fn ceiling(failures: u32) -> u64 {
 
 /// Milliseconds until the next try after `failures` failures in a row.
 ///
-/// Uniform in 0 to the ceiling (full jitter), or to half of `life` (what is left of the live credential) if that is less:
-/// while the backend is away only shorter than a margin, a try comes in time. A `Retry-After` comes before that, so
-/// that clients turned away together do not return together; `life` caps it, for a wait beyond it would lose the call
-/// for certain.
+/// Uniform in 0 to the ceiling (full jitter), or to `most` if that is less: half of what is left of the live credential, so
+/// that a try comes in time while the backend is away for less than a margin, and a margin once it expired. A `Retry-After`
+/// comes before that, so that clients turned away together do not return together; `life` (what is left of the live
+/// credential) caps it, for a wait beyond it would lose the call for certain. Without a live one that is [`NEVER`].
+///
+/// [`NEVER`]: super::clock::NEVER
 pub fn delay(
     failures: u32,
     retry_after: Option<u64>,
-    life: Option<u64>,
+    life: u64,
+    most: u64,
     random: &mut Random,
 ) -> u64 {
-    let half = life.map_or(NEVER, |life| life / 2);
-    let jitter = random.up_to(ceiling(failures).min(half));
+    let jitter = random.up_to(ceiling(failures).min(most));
     let wait = match retry_after {
         None => jitter,
         Some(asked) => asked
             .min(RETRY_AFTER_MOST_MS)
             .saturating_add(jitter)
-            .min(life.unwrap_or(u64::MAX)),
+            .min(life),
     };
     wait.max(FLOOR_MS)
 }
@@ -54,6 +55,7 @@ pub fn retry_after(header: &str, wall_ms: f64) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::clock::NEVER;
     use super::*;
 
     #[test]
@@ -71,36 +73,32 @@ mod tests {
     fn the_delay_is_spread_over_the_whole_step_but_never_under_the_floor() {
         let mut random = Random::new(3);
         let delays: Vec<u64> = (0..1_000)
-            .map(|_| delay(3, None, None, &mut random))
+            .map(|_| delay(3, None, NEVER, NEVER, &mut random))
             .collect();
         assert!(delays.iter().all(|d| (FLOOR_MS..=4_000).contains(d)));
         assert!(delays.iter().any(|d| *d < 500) && delays.iter().any(|d| *d > 3_500));
     }
 
     #[test]
-    fn a_wait_leaves_half_of_what_is_left_of_the_credentials_life() {
+    fn a_wait_is_spread_over_what_it_may_take_at_most() {
         let mut random = Random::new(3);
         let waits: Vec<u64> = (0..1_000)
-            .map(|_| delay(7, None, Some(10_000), &mut random))
+            .map(|_| delay(7, None, NEVER, 5_000, &mut random))
             .collect();
         assert!(waits.iter().max().unwrap() > &4_900);
         assert!(waits.iter().all(|wait| *wait <= 5_000));
-        assert_eq!(delay(7, None, Some(100), &mut random), FLOOR_MS);
+        assert_eq!(delay(7, None, NEVER, 50, &mut random), FLOOR_MS);
     }
 
     #[test]
     fn retry_after_is_waited_out_within_the_credentials_life() {
         let mut random = Random::new(3);
         for _ in 0..100 {
-            assert!((30_000..=31_000).contains(&delay(
-                1,
-                Some(30_000),
-                Some(100_000),
-                &mut random
-            )));
-            assert_eq!(delay(1, Some(30_000), Some(20_000), &mut random), 20_000);
-            assert!(delay(1, Some(u64::MAX), None, &mut random) <= RETRY_AFTER_MOST_MS + 1_000);
-            assert_eq!(delay(1, Some(30_000), Some(0), &mut random), FLOOR_MS);
+            let mut asked = |ms, life| delay(1, Some(ms), life, life / 2, &mut random);
+            assert!((30_000..=31_000).contains(&asked(30_000, 100_000)));
+            assert_eq!(asked(30_000, 20_000), 20_000);
+            assert!(asked(u64::MAX, NEVER) <= RETRY_AFTER_MOST_MS + 1_000);
+            assert_eq!(asked(30_000, 1), FLOOR_MS);
         }
     }
 

@@ -645,12 +645,16 @@ impl Session {
     ) {
         self.attempts = self.attempts.saturating_add(1);
         self.last_error = Some(failure.clone());
-        let life = self
-            .held
-            .as_ref()
-            .map(|held| held.expires.saturating_sub(now))
-            .filter(|life| *life > 0);
-        let delay = retry::delay(self.attempts, failure.retry_after, life, &mut self.random);
+        let (life, most) = match &self.held {
+            Some(held) if now < held.expires => {
+                let life = held.expires - now;
+                (life, life / 2)
+            }
+            Some(held) => (NEVER, (held.ttl_s * 250.0) as u64),
+            None => (NEVER, NEVER),
+        };
+        let (attempts, asked) = (self.attempts, failure.retry_after);
+        let delay = retry::delay(attempts, asked, life, most, &mut self.random);
         if let Some(began) = self.opening {
             if !failure.retryable
                 || self.attempts >= OPENING_TRIES

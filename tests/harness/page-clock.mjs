@@ -1,0 +1,45 @@
+// The page's clocks and long timers in the hands of a test. Runs in the page; take them before the package is imported.
+
+const wall = Date.now;
+const monotonic = performance.now.bind(performance);
+const setNativeTimeout = globalThis.setTimeout;
+
+export class PageClock {
+  /** Milliseconds by which each clock is off. */
+  wall = 0;
+  monotonic = 0;
+  /** The timers that were set: `{delay, id, callback}`, `delay` in milliseconds. */
+  timers = [];
+
+  constructor() {
+    Date.now = () => wall.call(Date) + this.wall;
+    performance.now = () => monotonic() + this.monotonic;
+    globalThis.setTimeout = (callback, delay = 0, ...values) => {
+      const id = setNativeTimeout(callback, delay, ...values);
+      this.timers.push({ delay, id, callback });
+      return id;
+    };
+  }
+
+  /** A system sleep, as most platforms show it: the wall clock alone goes on. */
+  sleep(ms) {
+    this.wall += ms;
+  }
+
+  /** Lets the last timer fire now that was set for `least` milliseconds or longer. */
+  fire(least) {
+    const { id, callback } = this.timers.findLast(({ delay }) => delay >= least);
+    clearTimeout(id);
+    callback();
+  }
+
+  /** The longest delay of all. */
+  get longest() {
+    return Math.max(...this.timers.map(({ delay }) => delay));
+  }
+
+  /** The real time that has passed since the page began, in milliseconds. */
+  static get elapsed() {
+    return monotonic();
+  }
+}

@@ -326,18 +326,18 @@ export class Call {
     this.talk();
   }
 
-  /** Sends the numbered messages, also again after {@link hush}. */
+  /** Sends the numbered messages, also again after {@link hush}: a silence in between counts as no gap. */
   talk() {
+    for (const { tally } of this.ends) tally.rest();
     const send = () => {
       for (const end of this.ends) end.sendNext();
     };
     this.#quiet = every(this.#interval, send, this.#steady);
   }
 
-  /** Sends none until {@link talk}; the silence counts as no gap. */
+  /** Sends none until {@link talk}. */
   hush() {
     this.#quiet();
-    for (const { tally } of this.ends) tally.rest();
   }
 
   /** Stops the messages and waits until all that were sent are there. */

@@ -752,6 +752,43 @@ fn coming_online_cuts_a_retry_wait_short() {
     assert_eq!(driver.forward_to_fetch(999).1, Reason::Wake);
 }
 
+#[test]
+fn coming_online_while_opening_changes_nothing() {
+    let mut driver = Driver::new(options());
+    driver.input(Input::Open);
+    driver.failed(network());
+    let planned = driver.refresh_at();
+    driver.input(Input::Online);
+    assert_eq!(driver.refresh_at(), planned);
+    assert_eq!(driver.forward_to_fetch(SECOND).1, Reason::Initial);
+}
+
+#[test]
+fn coming_online_cuts_the_wait_after_a_wake_up_that_failed_short_as_well() {
+    let mut driver = Driver::opened(86_400.0);
+    driver.sleep(DAY - HOUR);
+    driver.input(Input::Woke);
+    for _ in 0..7 {
+        assert_eq!(driver.forward_to_fetch(MINUTE).1, Reason::Wake);
+        driver.failed(network());
+    }
+    while driver.refresh_at().unwrap() < driver.at + 5 * SECOND {
+        driver.forward_to_fetch(MINUTE);
+        driver.failed(network());
+    }
+    driver.input(Input::Online);
+    assert!(driver.refresh_at().unwrap() <= driver.at + 999);
+}
+
+#[test]
+fn a_refresh_that_is_due_at_the_very_moment_of_a_wake_up_is_spread_like_any_other() {
+    let mut driver = Driver::opened(600.0);
+    let planned = driver.refresh_at().unwrap();
+    driver.sleep(planned - driver.at);
+    assert_eq!(fetches(&driver.input_dated(Input::Woke)), []);
+    assert_eq!(driver.forward_to_fetch(999).1, Reason::Wake);
+}
+
 // ---- expiry --------------------------------------------------------------------------------------------------------
 
 #[test]
@@ -1728,6 +1765,19 @@ fn an_unrelayed_connection_that_works_is_not_restarted_for_a_rejected_credential
         !commands.contains(&Command::Act(1, Act::Restart)),
         "{commands:?}"
     );
+}
+
+#[test]
+fn a_rejection_while_the_backend_refuses_leads_to_no_fetch() {
+    let mut driver = Driver::opened(600.0);
+    driver.relayed_connection(1, connected());
+    driver.input(Input::Refresh);
+    // One that comes during the fetch neither.
+    driver.candidate_error(1, TURN, 401);
+    driver.failed(status(403));
+    assert_eq!(fetches(&driver.forward(MINUTE)), []);
+    driver.candidate_error(1, TURN, 401);
+    assert_eq!(fetches(&driver.forward(MINUTE)), []);
 }
 
 #[test]

@@ -738,13 +738,8 @@ impl Session {
 
     /// The credential in force may be dead: fetches another one, at most one per backoff step.
     fn reject(&mut self, now: Instant) {
-        let planned = self.plan.at < NEVER && self.plan.reason == Reason::Rejected;
-        if self.held.is_none()
-            || self.fetch.is_some()
-            || self.refused
-            || self.attempts > 0
-            || planned
-        {
+        let planned = self.plan.reason == Reason::Rejected;
+        if self.fetch.is_some() || self.refused || self.attempts > 0 || planned {
             return;
         }
         let at = self.reject_from.max(now);

@@ -34,7 +34,11 @@ export function init(module?: WasmInput | Promise<WasmInput>): Promise<void>;
 
 /** Options of {@link openTurnSession}. */
 export interface TurnSessionOptions {
-  /** Where credentials come from: the address of your backend's endpoint, a request, or a function. */
+  /**
+   * Where credentials come from: the address of your backend's endpoint, a request, or a function. What they answer is read by its
+   * structure: Cloudflare's, Twilio's, Metered's, Xirsys', Kinesis', Azure's, Nextcloud's and Matrix' responses, those of TURN REST
+   * backends, or a whole `RTCConfiguration`.
+   */
   source: string | URL | HttpSource | CredentialProvider;
   /**
    * Lifetime of a credential in seconds, used when the response does not say. Range: over 0, up to 31622400 (366 days).
@@ -62,7 +66,10 @@ export interface UrlOptions {
   port53?: "auto" | "keep" | "drop";
   /** TURN transports to use, in order of preference. Default: all, in the response's order. STUN URLs stay. */
   transports?: ("udp" | "tcp" | "tls")[];
-  /** Most URLs a connection gets, 1 or more. Keeps one of each transport and one STUN URL before it fills up. Default: no cap. */
+  /**
+   * Most URLs a connection gets, 1 or more. Keeps one TURN URL of each transport, in the order of `transports` (without it udp, tcp,
+   * tls), and one STUN URL before it fills up. Default: no cap. Firefox warns on its console from the fifth URL on.
+   */
   max?: number;
 }
 
@@ -125,8 +132,11 @@ export interface TurnSessionState {
   readonly lastError: TurnError | null;
   /** The URLs that connections get, in order. */
   readonly urls: readonly string[];
-  /** URLs of the response that connections do not get, and why. */
-  readonly dropped: readonly { readonly url: string; readonly reason: "port-53" | "transport" | "max" }[];
+  /**
+   * URLs of the response that connections do not get, and why. `invalid`: a browser would refuse all servers for it; shown up
+   * to 100 characters, and without what stands before an `@`.
+   */
+  readonly dropped: readonly { readonly url: string; readonly reason: "port-53" | "transport" | "max" | "invalid" }[];
 }
 
 /** One URL's result of {@link TurnSession.probe}. */
@@ -164,7 +174,7 @@ export interface TurnSessionEventMap {
   restartstalled: CustomEvent<{ connection: RTCPeerConnection; message: string }>;
   /** This connection cannot be repaired: build a new one, for which the session holds servers. */
   connectionlost: CustomEvent<{ connection: RTCPeerConnection }>;
-  /** Something to look at that keeps nothing from working: a username could not be revoked. */
+  /** Something to look at that keeps nothing from working: a part of the response was left out, or a username could not be revoked. */
   warning: CustomEvent<{ message: string }>;
   /** Neither the response nor an option gave a lifetime: `ttl` seconds are assumed. */
   ttlassumed: CustomEvent<{ ttl: number }>;

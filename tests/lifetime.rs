@@ -82,7 +82,7 @@ fn the_types_have_the_names_of_the_core() {
     let types = read("pkg/index.d.ts");
     let reasons = [R::Initial, R::Scheduled, R::Manual, R::Rejected, R::Wake].map(R::as_str);
     let sources = [T::Response, T::Username, T::Option, T::Assumed].map(T::as_str);
-    let drops = [D::Port53, D::Transport, D::Max].map(D::as_str);
+    let drops = [D::Port53, D::Transport, D::Max, D::Invalid].map(D::as_str);
     for line in [
         format!("type RefreshReason = {};", union(reasons)),
         format!("ttlSource: {};", union(sources)),

@@ -6,7 +6,6 @@ use turn_wasm::core::failure::Failure;
 use turn_wasm::core::random::Random;
 use turn_wasm::core::selection::{Port53, Selection};
 use turn_wasm::core::session::{Command, Input, Options, Session};
-use turn_wasm::core::value::Value;
 
 use crate::backend::{Limiter, RETRY_AFTER, Verdict};
 use crate::calendar::Calendar;
@@ -69,7 +68,7 @@ struct Fleet<'a> {
     limiter: Limiter,
     random: Random,
     /// Every answer holds the same servers. A session without connections does not mind, and stays small.
-    credential: Value,
+    credential: String,
     too_many: Failure,
     down: Failure,
     record: Record,
@@ -223,20 +222,11 @@ fn options(seed: u64) -> Options {
     }
 }
 
-fn credential(ttl: u64) -> Value {
-    let text = |text: &str| Value::String(text.into());
-    let server = vec![
-        ("urls".into(), text("turn:turn.example.org:3478")),
-        ("username".into(), text("alice")),
-        ("credential".into(), text("hunter2")),
-    ];
-    Value::Object(vec![
-        (
-            "iceServers".into(),
-            Value::Array(vec![Value::Object(server)]),
-        ),
-        ("ttl".into(), Value::Number(ttl as f64)),
-    ])
+/// A response in the words that the core reads.
+fn credential(ttl: u64) -> String {
+    let url = "turn:turn.example.org:3478";
+    let server = format!("o kurls s{url} kusername salice kcredential shunter2 e");
+    format!("o kiceServers a {server} e kttl s{ttl} e ").replace(' ', "\0")
 }
 
 #[cfg(test)]

@@ -1,11 +1,10 @@
 //! A session as JavaScript drives it: report what happened, then carry out the commands that come back.
 
 use super::row::Rows;
-use super::value;
 use crate::core::clock::Now;
 use crate::core::connection::{Facts, Ice, Pair, Policy, Signaling};
+use crate::core::decimal::digits;
 use crate::core::failure::{Code, Details, Failure};
-use crate::core::retry;
 use crate::core::selection::{Port53, Selection};
 use crate::core::session::{Input, Options, Session};
 use crate::core::source_url::SourceUrl;
@@ -215,10 +214,7 @@ fn answered(
         6 => Input::Abort,
         7 => Input::Close { revoke: false },
         8 => Input::Close { revoke: true },
-        9 => failed(Failure::from_status(
-            number as u16,
-            retry::retry_after(text, now.wall),
-        )),
+        9 => failed(Failure::from_status(number as u16, digits(text))),
         10 => failed(Failure::new(Details {
             code: Code::parse(more),
             message: text.into(),
@@ -265,7 +261,7 @@ fn answered(
         },
         19 => Input::Fetched {
             fetch: id.into(),
-            body: value::read(&mut { text }),
+            body: text.into(),
         },
         20 => Input::Proven {
             version: id.into(),

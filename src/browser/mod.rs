@@ -7,4 +7,3 @@
 
 mod engine;
 mod row;
-mod value;

@@ -10,7 +10,7 @@ export const REFRESH = 5;
 export const ABORT = 6;
 export const CLOSE = 7;
 export const CLOSE_AND_REVOKE = 8;
-/** Fetch, status, the Retry-After header. */
+/** Fetch, status, the milliseconds that Retry-After asks for. */
 export const FETCH_REFUSED = 9;
 /** Fetch, twice the status and 1 if it may be tried again, the message, the code. */
 export const FETCH_FAILED = 10;

@@ -127,7 +127,7 @@ impl Rows {
         self.begin();
         for (url, why) in state.dropped() {
             self.begin();
-            self.text(url.as_str());
+            self.text(url);
             self.text(why.as_str());
             self.end();
         }
@@ -243,6 +243,10 @@ impl Rows {
                 self.failure(Some(failure));
             }
             Event::TtlAssumed => self.text("ttlassumed"),
+            Event::LeftOut(fault) => {
+                self.text("warning");
+                self.text(&fault.message);
+            }
             Event::StatusChanged { status, previous } => {
                 self.text("statechange");
                 self.text(status.as_str());

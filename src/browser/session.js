@@ -228,6 +228,7 @@ export class TurnSession extends EventTarget {
     restarted: (id, initiator, duration) => ({ connection: this.#peers.get(id), initiator, duration }),
     restartstalled: (id) => ({ connection: this.#peers.get(id), message: STALLED }),
     connectionlost: (id) => ({ connection: this.#peers.get(id) }),
+    warning: (fault) => ({ message: `left out of the response: ${fault}` }),
     ttlassumed: () => ({ ttl: this.state.ttl }),
     statechange: (status, previous) => ({ status, previous }),
   };

@@ -10,7 +10,10 @@ const FUNCTION_MOST = 30000;
 export class Refused {
   constructor({ status, headers }) {
     this.status = status;
-    this.retryAfter = headers.get("retry-after") ?? "";
+    // RFC 9110 section 10.2.3: seconds or a date. NaN, which the core takes for none, without either.
+    const after = headers.get("retry-after");
+    const wait = /^\d+$/.test(after) ? after * 1000 : Date.parse(after) - Date.now();
+    this.retryAfter = Math.min(Math.max(wait, 0), 1e15).toFixed();
   }
 }
 

@@ -19,6 +19,5 @@ pub mod session;
 pub mod source_url;
 pub mod status;
 pub mod text;
-pub mod timestamp;
 pub mod uri;
 pub mod value;

@@ -1,22 +1,31 @@
 //! A provider's response, read by its structure: ice servers, and how long they live.
 //!
-//! Cloudflare's own answer holds `iceServers` alone, as an array or (on its legacy path) as a single object; the
-//! backend adds `ttl` (seconds) or `expiresAt`. A bare array of servers is read as well. An error names the path of
-//! the field that is wrong and the kind of value that stands there, never the value of a secret.
+//! Whatever an object is, body or entry, its members are known by their names: URLs and what belongs to them, a lifetime,
+//! lists of more such objects, wrappers around one. So no provider has to be named, and none needs code of its own. An
+//! error names the path of the field that is wrong and the kind of value that stands there, never the value of a secret.
 
 use super::decimal::{self, decimal};
 use super::failure::{Code, Failure};
 use super::ice_server::{IceServer, Secret, Username};
+use super::selection::Drop;
 use super::text::{concat, cut, part};
-use super::timestamp;
 use super::uri::IceUri;
 use super::value::Value;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::slice;
 
 /// The longest lifetime that is believed, in seconds: 366 days.
 pub const TTL_MOST_S: f64 = 31_622_400.0;
+/// How many URLs are read. No provider sends half as many, and Chromium uses 32.
+const URLS_MOST: usize = 64;
+/// How deep the servers lie at the most: `ocs.data.turnservers[0]`.
+const DEPTH_MOST: u32 = 4;
+
+/// The names that members have, in lower case and without underscores, each after the place of its field in an object.
+const NAMES: &str = "0urls 0url 0uris 1username 2credential 2password 3ttl 3lifetimeduration 4expiresat 4expireson \
+                     5iceservers 5iceserverlist 5stunservers 5turnservers 6v 6d 6ocs 6data";
+const LIST: usize = 5;
+const WRAPPER: usize = 6;
 
 /// How long the credential lives, as the response tells it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -34,6 +43,10 @@ pub enum Lifetime {
 pub struct Response {
     pub servers: Vec<IceServer>,
     pub lifetime: Option<Lifetime>,
+    /// URLs that no connection can get, as they may be shown.
+    pub dropped: Vec<(String, Drop)>,
+    /// Why the first thing was left out.
+    pub fault: Option<Failure>,
 }
 
 #[inline(never)]
@@ -47,173 +60,290 @@ fn invalid(path: &str, expected: &str, came: &str) -> Failure {
 ///
 /// # Errors
 /// [`Code::ResponseInvalid`], naming the field's path, what was expected and the kind of what came.
-pub fn read(body: &Value) -> Result<Response, Failure> {
-    let (path, list) = match body {
-        Value::Array(_) => ("", body),
-        Value::Object(_) => ("iceServers", body.get("iceServers")),
-        _ => return Err(invalid("", "an object with iceServers", body.kind())),
+pub fn read(body: &Value<'_>) -> Result<Response, Failure> {
+    let mut reader = Reader {
+        response: Response {
+            servers: Vec::new(),
+            lifetime: None,
+            dropped: Vec::new(),
+            fault: None,
+        },
+        path: String::new(),
+        wrong: false,
+        lost: false,
+        turn: false,
+        urls: 0,
+        lifetime: (3, 0.0),
     };
-    let entries = match list {
-        Value::Array(entries) => entries,
-        Value::Object(_) => slice::from_ref(list),
-        other => return Err(invalid(path, "an array of ice servers", other.kind())),
-    };
-    if entries.is_empty() {
-        return Err(invalid(path, "at least one ice server", list.kind()));
+    reader.list(body, DEPTH_MOST, body.is_array());
+    let empty = reader.response.servers.is_empty();
+    if empty {
+        let expected = "iceServers, a list of at least one object with urls";
+        reader.leave_out(expected, body.kind());
     }
-    let mut servers = Vec::new();
-    for (index, entry) in entries.iter().enumerate() {
-        read_server(&item(path, list, index), entry, &mut servers)?;
+    if (empty || reader.wrong || reader.lost && !reader.turn)
+        && let Some(fault) = reader.response.fault
+    {
+        return Err(fault);
     }
-    let lifetime = match read_lifetime(body)? {
-        None => lifetime_in_username(&servers),
-        told => told,
+    let (rank, number) = reader.lifetime;
+    reader.response.lifetime = match rank {
+        0 => Some(Lifetime::Ttl(number)),
+        1 => Some(Lifetime::ExpiresAt(number)),
+        2 => Some(Lifetime::Username(number)),
+        _ => None,
     };
-    Ok(Response { servers, lifetime })
+    Ok(reader.response)
 }
 
-fn member(path: &str, name: &str) -> String {
-    concat(&[path, ".", name])
-}
-
-/// The path of an item of `list`, or that of a value that stands where a list may.
-fn item(path: &str, list: &Value, index: usize) -> String {
-    match list {
-        Value::Array(_) => concat(&[path, "[", &decimal(index as u64), "]"]),
-        _ => path.into(),
-    }
-}
-
-fn read_server(path: &str, entry: &Value, servers: &mut Vec<IceServer>) -> Result<(), Failure> {
-    let Value::Object(_) = entry else {
-        let expected = "an ice server (an object with urls)";
-        return Err(invalid(path, expected, entry.kind()));
-    };
-    // `url` is the name from before 2013 that some backends still send.
-    let (name, list) = match (entry.get("urls"), entry.get("url")) {
-        (Value::Missing, url) if !matches!(url, Value::Missing) => ("url", url),
-        (urls, _) => ("urls", urls),
-    };
-    let path_of_urls = member(path, name);
-    let items = match list {
-        Value::String(_) => slice::from_ref(list),
-        Value::Array(items) if !items.is_empty() => items,
-        other => {
-            let expected = "a URL or an array of URLs";
-            return Err(invalid(&path_of_urls, expected, other.kind()));
+/// The place of the field that a member's name stands for. `iceServers`, `ice_servers` and `IceServers` are one name.
+fn field(name: &str) -> usize {
+    let mut names = NAMES;
+    while !names.is_empty() {
+        let (known, rest) = cut(names, b' ');
+        let mut left = known.as_bytes().get(1..).unwrap_or_default();
+        let fits = name.bytes().filter(|byte| *byte != b'_').all(|byte| {
+            let Some((first, rest)) = left.split_first() else {
+                return false;
+            };
+            left = rest;
+            byte.to_ascii_lowercase() == *first
+        });
+        if fits && left.is_empty() {
+            return usize::from(known.as_bytes().first().copied().unwrap_or_default() - b'0');
         }
-    };
-    let mut turn = false;
-    let mut urls = Vec::new();
-    for (index, url) in items.iter().enumerate() {
-        let url = read_url(&item(&path_of_urls, list, index), url)?;
-        turn |= url.is_turn();
-        urls.push(url);
+        names = rest;
     }
-    servers.push(IceServer {
-        urls,
-        username: read_text(path, "username", entry, turn)?.map(Username::new),
-        credential: read_text(path, "credential", entry, turn)?.map(Secret::new),
-    });
-    Ok(())
+    usize::MAX
 }
 
-/// A member that is a string; `None` if it is missing, null or empty. W3C webrtc-pc section 4.2.4: a TURN server
-/// without either is an InvalidAccessError.
-fn read_text<'a>(
-    path: &str,
-    name: &str,
-    entry: &'a Value,
+struct Reader {
+    response: Response,
+    /// Of what is being looked at.
+    path: String,
+    /// The fault costs the whole response.
+    wrong: bool,
+    /// A relay was left out.
+    lost: bool,
+    /// A relay was kept.
     turn: bool,
-) -> Result<Option<&'a str>, Failure> {
-    let value = entry.get(name);
-    let expected = match value {
-        Value::String(text) if !text.is_empty() => return Ok(Some(text)),
-        Value::Missing | Value::Null | Value::String(_) if !turn => return Ok(None),
-        Value::Missing | Value::Null | Value::String(_) => "a string (this entry has a turn: URL)",
-        _ => "a string",
-    };
-    Err(invalid(&member(path, name), expected, value.kind()))
+    /// How many were looked at.
+    urls: usize,
+    /// Its place among the kinds of lifetime, and the number.
+    lifetime: (u8, f64),
 }
 
-fn read_url(path: &str, value: &Value) -> Result<IceUri, Failure> {
-    let Value::String(text) = value else {
-        return Err(invalid(path, "a URL", value.kind()));
-    };
-    match text.parse::<IceUri>() {
-        Ok(url) => Ok(url),
-        Err(error) => {
-            let shown = printable(text);
-            let message = [path, ": ", error.as_str(), ", got \"", &shown, "\""];
-            Err(Failure::of(Code::ResponseInvalid, false, &message))
+impl Reader {
+    fn enter(&mut self, name: &str) -> usize {
+        let length = self.path.len();
+        if length > 0 {
+            self.path += ".";
+        }
+        self.path.push_str(name);
+        length
+    }
+
+    fn enter_item(&mut self, list: &Value<'_>, index: usize) -> usize {
+        let length = self.path.len();
+        if list.is_array() {
+            self.path += "[";
+            self.path.push_str(&decimal(index as u64));
+            self.path += "]";
+        }
+        length
+    }
+
+    fn list(&mut self, list: &Value<'_>, depth: u32, listed: bool) {
+        for (index, object) in list.items().enumerate() {
+            let length = self.enter_item(list, index);
+            self.object(&object, depth, listed);
+            self.path.truncate(length);
         }
     }
-}
 
-/// A URL as an error may show it: short, without control characters, and without what may be a password.
-fn printable(text: &str) -> String {
-    let (head, mut rest) = match text.bytes().rposition(|byte| byte == b'@') {
-        Some(place) => ("…@", part(text, place + 1, text.len())),
-        None => ("", text),
-    };
-    let mut shown = String::from(head);
-    let mut left = 100;
-    let mut place = 0;
-    while let Some(byte) = rest.as_bytes().get(place) {
-        let begins = byte & 0xc0 != 0x80;
-        // U+0080 to U+009F are control characters too; like some that no URL has either they begin with C2.
-        let control = *byte < b' ' || *byte == 0x7f || *byte == 0xc2;
-        if begins && (left == 0 || control) {
-            shown.push_str(part(rest, 0, place));
-            if left == 0 {
-                rest = "…";
-                break;
+    fn object(&mut self, object: &Value<'_>, depth: u32, listed: bool) {
+        if listed && !object.is_object() {
+            return self.leave_out("an ice server (an object with urls)", object.kind());
+        }
+        let mut found = ["urls", "username", "credential", "ttl", "expiresAt"].map(Value::missing);
+        for value in object.members() {
+            let place = field(value.name);
+            if let Some(known) = found.get_mut(place) {
+                if !value.is_none() {
+                    *known = value;
+                }
+            } else if depth > 0 && (place == LIST || place == WRAPPER && value.is_object()) {
+                let length = self.enter(value.name);
+                self.list(&value, depth - 1, place == LIST);
+                self.path.truncate(length);
             }
-            shown += "\u{fffd}";
-            rest = part(rest, place + 1 + usize::from(*byte == 0xc2), rest.len());
-            place = 0;
-        } else {
-            place += 1;
         }
-        left -= usize::from(begins);
+        self.server(&found, listed);
+        self.read_lifetime(&found);
     }
-    shown.push_str(rest);
-    shown
+
+    #[inline(never)]
+    fn leave_out(&mut self, expected: &str, came: &str) {
+        if self.response.fault.is_none() {
+            self.response.fault = Some(invalid(&self.path, expected, came));
+        }
+    }
+
+    fn server(&mut self, [urls, username, credential, ..]: &[Value<'_>; 5], listed: bool) {
+        // RFC 8489 section 14.3. Browsers refuse all servers for a longer one.
+        let name = username
+            .string()
+            .filter(|name| (1..510).contains(&name.len()));
+        let secret = credential.string().filter(|secret| !secret.is_empty());
+        let mut begun = false;
+        let mut served = false;
+        let base = self.enter(urls.name);
+        for (index, url) in urls.items().enumerate() {
+            let length = self.enter_item(urls, index);
+            self.urls += 1;
+            match url.string().map(str::parse::<IceUri>) {
+                _ if self.urls > URLS_MOST => {}
+                None => self.leave_out("a URL", url.kind()),
+                Some(Ok(url)) if !url.is_turn() || name.is_some() && secret.is_some() => {
+                    served = true;
+                    self.turn |= url.is_turn();
+                    if !self.knows(name, &url) {
+                        if !begun {
+                            begun = true;
+                            self.response.servers.push(IceServer {
+                                urls: Vec::new(),
+                                username: name.map(Username::new),
+                                credential: secret.map(Secret::new),
+                            });
+                        }
+                        if let Some(server) = self.response.servers.last_mut() {
+                            server.urls.push(url);
+                        }
+                    }
+                }
+                Some(parsed) => {
+                    let shown = printable(url.string().unwrap_or_default());
+                    if let Err(error) = parsed {
+                        // What stands beside a credential was to be a relay.
+                        self.lost |= secret.is_some();
+                        self.leave_out(error.as_str(), &concat(&["\"", &shown, "\""]));
+                    } else {
+                        self.lost = true;
+                        let lacking = if name.is_none() { username } else { credential };
+                        self.path.truncate(base);
+                        self.enter(lacking.name);
+                        self.leave_out(
+                            "a string of 1 to 509 bytes (this entry has a turn: URL)",
+                            lacking.kind(),
+                        );
+                    }
+                    self.response.dropped.push((shown, Drop::Invalid));
+                }
+            }
+            self.path.truncate(length);
+        }
+        if !served && listed && !credential.is_none() {
+            self.lost = true;
+            self.leave_out("a URL or an array of URLs", urls.kind());
+        }
+        self.path.truncate(base);
+        if let Some(name) = name
+            && begun
+        {
+            self.stamp(name);
+        }
+    }
+
+    /// Whether a URL is there already with the same username.
+    fn knows(&self, name: Option<&str>, url: &IceUri) -> bool {
+        self.response.servers.iter().any(|known| {
+            known.username.as_ref().map(Username::expose) == name
+                && known
+                    .urls
+                    .iter()
+                    .any(|known| known.as_str() == url.as_str())
+        })
+    }
+
+    /// Of two lifetimes counts the one that needs no clock, then the one that is told and not read out of a name, then the
+    /// shorter one.
+    fn tell(&mut self, rank: u8, number: f64) {
+        let (known, shortest) = self.lifetime;
+        if rank < known || rank == known && number < shortest {
+            self.lifetime = (rank, number);
+        }
+    }
+
+    /// coturn's time-limited usernames (draft-uberti-behave-turn-rest section 2.2): ten digits, the expiry in unix
+    /// seconds, then nothing or a colon.
+    fn stamp(&mut self, name: &str) {
+        let (digits, _) = cut(name, b':');
+        // From 2017 to 2096: other ten digits are some other kind of name.
+        if digits.len() == 10
+            && let Some(seconds @ 1_500_000_000..4_000_000_000) = decimal::digits(digits)
+        {
+            self.tell(2, seconds as f64 * 1000.0);
+        }
+    }
+
+    fn read_lifetime(&mut self, [.., ttl, moment]: &[Value<'_>; 5]) {
+        let by_moment = ttl.is_none();
+        let value = if by_moment { moment } else { ttl };
+        if value.is_none() {
+            return;
+        }
+        let text = value.string().unwrap_or_default().trim_ascii();
+        // AppRTC writes 86400s.
+        let text = text.strip_suffix("s").unwrap_or(text);
+        let number = value
+            .number()
+            .or_else(|| decimal::digits(text).map(|number| number as f64));
+        let number = number.and_then(if by_moment { unix } else { checked_ttl });
+        if let Some(number) = number {
+            self.tell(by_moment.into(), number);
+        } else {
+            self.wrong = true;
+            self.response.fault = None;
+            self.enter(value.name);
+            self.leave_out(
+                if by_moment {
+                    "an RFC 3339 date and time, or unix seconds or milliseconds"
+                } else {
+                    "seconds over 0, up to 31622400 (366 days)"
+                },
+                &shown(value),
+            );
+        }
+    }
 }
 
-fn read_lifetime(body: &Value) -> Result<Option<Lifetime>, Failure> {
-    let ttl = body.get("ttl");
-    let moment = body.get("expiresAt");
-    let whole = |text: &str| decimal::digits(text.trim_ascii()).map(|number| number as f64);
-    let (read, path, expected, came) = if !matches!(ttl, Value::Missing | Value::Null) {
-        let seconds = match ttl {
-            Value::Number(seconds) => Some(*seconds),
-            Value::String(text) => whole(text),
-            _ => None,
-        };
-        let seconds = seconds.filter(|seconds| is_ttl(*seconds));
-        let expected = "seconds over 0, up to 31622400 (366 days)";
-        (seconds.map(Lifetime::Ttl), "ttl", expected, ttl)
-    } else if !matches!(moment, Value::Missing | Value::Null) {
-        let millis = match moment {
-            Value::Number(number) => unix(*number),
-            Value::String(text) => timestamp::rfc3339(text).or_else(|| unix(whole(text)?)),
-            _ => None,
-        };
-        let expected = "an RFC 3339 date and time, or unix seconds or milliseconds";
-        (
-            millis.map(Lifetime::ExpiresAt),
-            "expiresAt",
-            expected,
-            moment,
-        )
-    } else {
-        return Ok(None);
-    };
-    if read.is_none() {
-        return Err(invalid(path, expected, &number(came)));
+/// A whole number itself, and of anything else what it is: printing floats would cost more code than all of this file.
+fn shown(value: &Value<'_>) -> String {
+    match value.number() {
+        Some(number) if (number as i64) as f64 == number => {
+            let sign = if number < 0.0 { "-" } else { "" };
+            concat(&[sign, &decimal((number as i64).unsigned_abs())])
+        }
+        _ => value.kind().into(),
     }
-    Ok(read)
+}
+
+/// A URL as an error may show it: its beginning, up to what no URL has, and without what may be a password.
+fn printable(text: &str) -> String {
+    let begin = text.bytes().rposition(|byte| byte == b'@').unwrap_or(0);
+    let fits = |byte: &u8| (b' '..0x7f).contains(byte);
+    let length = text.bytes().skip(begin).take(100).take_while(fits).count();
+    let end = begin + length;
+    concat(&[
+        if begin > 0 { "…" } else { "" },
+        part(text, begin, end),
+        if end < text.len() { "…" } else { "" },
+    ])
+}
+
+/// A number of seconds, if it is a lifetime.
+fn checked_ttl(seconds: f64) -> Option<f64> {
+    is_ttl(seconds).then_some(seconds)
 }
 
 /// Whether a number is a lifetime in seconds. `NaN` is none.
@@ -230,44 +360,10 @@ fn unix(number: f64) -> Option<f64> {
     }
 }
 
-/// A number for an error message, as far as whole numbers go: printing floats would cost more code than all of this
-/// file.
-fn number(value: &Value) -> String {
-    let Value::Number(number) = *value else {
-        return value.kind().into();
-    };
-    if number.abs() >= 1e15 && number.is_finite() {
-        return "a number far out of range".into();
-    }
-    if number as i64 as f64 != number {
-        return value.kind().into();
-    }
-    let sign = if number < 0.0 { "-" } else { "" };
-    concat(&[sign, &decimal((number as i64).unsigned_abs())])
-}
-
-/// coturn's time-limited usernames (draft-uberti-behave-turn-rest section 2.2): ten digits, the expiry in unix
-/// seconds, then nothing or a colon.
-fn lifetime_in_username(servers: &[IceServer]) -> Option<Lifetime> {
-    let mut earliest = u64::MAX;
-    for server in servers {
-        let name = server.username.as_ref().map_or("", Username::expose);
-        let (digits, _) = cut(name, b':');
-        // From 2017 to 2096: other ten digits are some other kind of name.
-        if digits.len() == 10
-            && let Some(seconds @ 1_500_000_000..4_000_000_000) = decimal::digits(digits)
-        {
-            earliest = earliest.min(seconds);
-        }
-    }
-    (earliest < u64::MAX).then_some(Lifetime::Username(earliest as f64 * 1000.0))
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::value::json;
     use super::*;
-    use proptest::prelude::*;
 
     const ARRAY: &str = r#"{"iceServers":[
         {"urls":["stun:stun.cloudflare.com:3478","stun:stun.cloudflare.com:53"]},
@@ -275,21 +371,23 @@ mod tests {
          "username":"bc91b63e2b5d759f8eb9f3b58062439e0a0e15893d76317d833265ad08d6631099ce7c7087caabb31ad3e1c386424e3e",
          "credential":"ebd71f1d3edbc2b0edae3cd5a6d82284aeb5c3b8fdaa9b8e3bf9cec683e0d45fe9f5b44e5145db3300f06c250a15b4a0"}]"#;
 
+    fn read_json(body: &str) -> Result<Response, Failure> {
+        read(&Value::new(&json(body)))
+    }
+
     fn message(body: &str) -> String {
-        let failure = read(&json(body)).expect_err(body);
+        let failure = read_json(body).expect_err(body);
         assert_eq!(failure.code, Code::ResponseInvalid);
         failure.message.clone()
     }
 
     fn lifetime(members: &str) -> Option<Lifetime> {
-        read(&json(&format!("{ARRAY}{members}}}")))
-            .unwrap()
-            .lifetime
+        read_json(&format!("{ARRAY}{members}}}")).unwrap().lifetime
     }
 
     #[test]
     fn cloudflares_array_is_read() {
-        let response = read(&json(&format!("{ARRAY}}}"))).unwrap();
+        let response = read_json(&format!("{ARRAY}}}")).unwrap();
         assert_eq!(response.lifetime, None, "the opaque username holds no time");
         assert_eq!(response.servers.len(), 2);
         assert_eq!(
@@ -318,56 +416,292 @@ mod tests {
     #[test]
     fn cloudflares_legacy_single_object_is_read() {
         let body = r#"{"iceServers":{"urls":["stun:a","turn:a?transport=udp"],"username":"u","credential":"c"},"ttl":60}"#;
-        let response = read(&json(body)).unwrap();
+        let response = read_json(body).unwrap();
         assert_eq!(response.servers.len(), 1);
         assert_eq!(response.servers[0].urls.len(), 2);
         assert_eq!(response.lifetime, Some(Lifetime::Ttl(60.0)));
     }
 
+    /// The URLs of the servers, with their usernames.
+    fn servers(body: &str) -> Vec<(String, String)> {
+        let response = read_json(body).unwrap_or_else(|failure| panic!("{body}: {failure}"));
+        response
+            .servers
+            .iter()
+            .flat_map(|server| {
+                let name = server.username.as_ref().map_or("", Username::expose);
+                server
+                    .urls
+                    .iter()
+                    .map(move |url| (url.to_string(), name.to_owned()))
+            })
+            .collect()
+    }
+
+    /// The same of a response with faults, and what was left out.
+    fn left_out(body: &str) -> (usize, Vec<String>, String) {
+        let response = read_json(body).unwrap_or_else(|failure| panic!("{body}: {failure}"));
+        let dropped = response.dropped.into_iter();
+        (
+            servers(body).len(),
+            dropped
+                .map(|(url, why)| format!("{url} {}", why.as_str()))
+                .collect(),
+            response
+                .fault
+                .map_or(String::new(), |fault| fault.message.clone()),
+        )
+    }
+
     #[test]
-    fn a_bare_array_and_the_old_url_member_are_read() {
-        let response = read(&json(
-            r#"[{"url":"stun:a","x":1},{"urls":"turn:b","username":"u","credential":"c"}]"#,
-        ))
-        .unwrap();
-        assert_eq!(response.servers.len(), 2);
+    fn names_are_known_in_every_spelling() {
+        for (name, place) in [
+            ("urls", 0),
+            ("url", 0),
+            ("Uris", 0),
+            ("userName", 1),
+            ("Password", 2),
+            ("TTL", 3),
+            ("expires_at", 4),
+            ("ICE_SERVERS", LIST),
+            ("iceServerList", LIST),
+            ("v", WRAPPER),
+            ("", usize::MAX),
+            ("_", usize::MAX),
+            ("u", usize::MAX),
+            ("urlss", usize::MAX),
+            ("ürls", usize::MAX),
+            ("iceServer", usize::MAX),
+        ] {
+            assert_eq!(field(name), place, "{name}");
+        }
+    }
+
+    #[test]
+    fn an_entry_is_read_in_every_spelling() {
+        for entry in [
+            r#"{"urls":["turn:a"],"username":"u","credential":"c"}"#,
+            r#"{"urls":"turn:a","username":"u","credential":"c"}"#,
+            r#"{"url":"turn:a","username":"u","credential":"c"}"#,
+            r#"{"url":"turn:a","urls":null,"username":"u","credential":"c"}"#,
+            r#"{"uris":["turn:a"],"username":"u","password":"c"}"#,
+            r#"{"Uris":["turn:a"],"Username":"u","Password":"c"}"#,
+            r#"{"urls":["turn:a","turn:a"],"username":"u","credential":"c","x":{"urls":5}}"#,
+            r#"{"urls":[" turn:a\n"],"username":"u","credential":"c","credentialType":"password"}"#,
+        ] {
+            let bodies = [
+                entry.into(),
+                format!("[{entry}]"),
+                format!("[{entry},{entry}]"),
+                format!(r#"{{"iceServers":{entry}}}"#),
+                format!(r#"{{"iceServers":[{entry},{{"urls":[]}},{{}}],"more":[1]}}"#),
+                format!(r#"{{"ice_servers":[{entry}],"username":"v","password":"d"}}"#),
+                format!(r#"{{"v":{{"iceServers":{entry}}},"s":"ok"}}"#),
+                format!(r#"{{"ocs":{{"data":{{"stunservers":[],"turnservers":[{entry}]}}}}}}"#),
+                format!(r#"{{"data":"x","iceServers":[{entry}]}}"#),
+            ];
+            for body in bodies {
+                assert_eq!(servers(&body), [("turn:a".into(), "u".into())], "{body}");
+                assert_eq!(read_json(&body).unwrap().fault, None, "{body}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_url_that_comes_twice_is_kept_once_for_each_username() {
+        let body = r#"[{"urls":["stun:a","stun:a","turn:b"],"username":"u","credential":"c"},
+            {"urls":["turn:b","turn:B"],"username":"v","credential":"c"},
+            {"urls":["turn:b"],"username":"u","credential":"c"},{"urls":"stun:a"}]"#;
+        let expected = [
+            ("stun:a", "u"),
+            ("turn:b", "u"),
+            ("turn:b", "v"),
+            ("turn:B", "v"),
+            ("stun:a", ""),
+        ];
+        let expected = expected.map(|(url, name)| (url.to_owned(), name.to_owned()));
+        assert_eq!(servers(body), expected);
+    }
+
+    #[test]
+    fn a_stun_url_loses_its_query() {
+        assert_eq!(
+            servers(r#"[{"url":"stun:a:3478?transport=udp"}]"#),
+            [("stun:a:3478".into(), String::new())]
+        );
+    }
+
+    #[test]
+    fn one_bad_url_among_good_ones_is_left_out_and_named() {
+        for (url, why) in [
+            (
+                "http://a",
+                "expected a stun:, stuns:, turn: or turns: URL, got \"http://a\"",
+            ),
+            (
+                "turn:a:99999",
+                "expected a port from 1 to 65535, got \"turn:a:99999\"",
+            ),
+            (
+                "stuns:a",
+                "expected neither stuns: nor a port that browsers block, got \"stuns:a\"",
+            ),
+            (
+                "turn:a:6666",
+                "expected neither stuns: nor a port that browsers block, got \"turn:a:6666\"",
+            ),
+            (
+                "turn:a?transport=sctp",
+                "expected no query other than ?transport=udp or ?transport=tcp, got \"turn:a?transport=sctp\"",
+            ),
+        ] {
+            let body = format!(
+                r#"{{"iceServers":[{{"urls":["turn:b","{url}","turns:b"],"username":"u","credential":"c"}}]}}"#
+            );
+            let expected = (
+                2,
+                vec![format!("{url} invalid")],
+                format!("iceServers[0].urls[1]: {why}"),
+            );
+            assert_eq!(left_out(&body), expected);
+        }
+    }
+
+    #[test]
+    fn an_entry_without_a_whole_credential_is_left_out_and_named() {
+        let long = "x".repeat(510);
+        for (entry, why) in [
+            (
+                r#""username":"u""#,
+                "credential: expected a string of 1 to 509 bytes (this entry has a turn: URL), got nothing",
+            ),
+            (
+                r#""username":"","credential":"c""#,
+                "username: expected a string of 1 to 509 bytes (this entry has a turn: URL), got an empty string",
+            ),
+            (
+                r#""userName":5,"credential":"c""#,
+                "userName: expected a string of 1 to 509 bytes (this entry has a turn: URL), got a number",
+            ),
+            (
+                &*format!(r#""username":"{long}","credential":"c""#),
+                "username: expected a string of 1 to 509 bytes (this entry has a turn: URL), got a string",
+            ),
+        ] {
+            let body = format!(
+                r#"[{{"urls":["stun:a","turn:a"],{entry}}},{{"urls":"turn:b","username":"u","credential":"c"}}]"#
+            );
+            assert_eq!(
+                left_out(&body),
+                (2, vec!["turn:a invalid".into()], format!("[0].{why}"))
+            );
+            // With no relay left the response is of no use.
+            assert_eq!(
+                message(&format!(r#"[{{"urls":["stun:a","turn:a"],{entry}}}]"#)),
+                format!("[0].{why}")
+            );
+        }
+        assert!(
+            read_json(&format!(
+                r#"[{{"urls":"turn:a","username":"{}","credential":"{long}"}}]"#,
+                "x".repeat(509)
+            ))
+            .is_ok()
+        );
+    }
+
+    #[test]
+    fn a_response_that_lost_its_relays_is_refused() {
+        for (body, expected) in [
+            (
+                r#"[{"urls":"stun:a"},{"urls":["http://b"],"username":"u","credential":"c"}]"#,
+                "[1].urls[0]: expected a stun:, stuns:, turn: or turns: URL, got \"http://b\"",
+            ),
+            (
+                r#"[{"urls":["stun:a","turn:b:0"],"username":"u","credential":"c"}]"#,
+                "[0].urls[1]: expected a port from 1 to 65535, got \"turn:b:0\"",
+            ),
+            (
+                r#"[{"urls":"stun:a"},{"username":"u","credential":"c"}]"#,
+                "[1].urls: expected a URL or an array of URLs, got nothing",
+            ),
+            (
+                r#"[{"urls":"stun:a"},{"urls":[],"username":"u","credential":"c"}]"#,
+                "[1].urls: expected a URL or an array of URLs, got an empty array",
+            ),
+        ] {
+            assert_eq!(message(body), expected);
+        }
+        // One that had none has none to lose.
+        let body = r#"[{"urls":["stun:a","stun:b:0"]},7]"#;
+        assert_eq!(left_out(body).0, 1);
+    }
+
+    #[test]
+    fn no_more_than_64_urls_are_read() {
+        let many: Vec<String> = (0..100)
+            .map(|number| format!("\"stun:h{number}\""))
+            .collect();
+        assert_eq!(
+            servers(&format!("[{{\"urls\":[{}]}}]", many.join(","))).len(),
+            URLS_MOST
+        );
     }
 
     #[test]
     fn lifetimes_are_read_in_each_spelling() {
-        assert_eq!(lifetime(""), None);
-        assert_eq!(lifetime(r#","ttl":86400"#), Some(Lifetime::Ttl(86400.0)));
-        assert_eq!(lifetime(r#","ttl":"86400""#), Some(Lifetime::Ttl(86400.0)));
-        assert_eq!(lifetime(r#","ttl":0.5"#), Some(Lifetime::Ttl(0.5)));
-        assert_eq!(lifetime(r#","ttl":null"#), None);
+        let ttl = |seconds| Some(Lifetime::Ttl(seconds));
+        let moment = Some(Lifetime::ExpiresAt(1.7e12));
+        for (members, expected) in [
+            ("", None),
+            (r#","ttl":null"#, None),
+            (r#","ttl":86400"#, ttl(86400.0)),
+            (r#","ttl":"86400""#, ttl(86400.0)),
+            (r#","Ttl":" 300 ""#, ttl(300.0)),
+            (r#","lifetimeDuration":"86400s""#, ttl(86400.0)),
+            (r#","ttl":0.5"#, ttl(0.5)),
+            (r#","ttl":60,"expiresAt":"nonsense""#, ttl(60.0)),
+            (r#","ttl":null,"expiresAt":1700000000"#, moment),
+            (r#","expiresAt":1700000000"#, moment),
+            (r#","expires_at":1700000000000"#, moment),
+            (r#","expiresAt":"1700000000""#, moment),
+            (r#","expiresAt":"2023-11-14T22:13:20Z""#, moment),
+            (
+                r#","expiresOn":"2023-11-15T00:13:20.0004584+02:00""#,
+                moment,
+            ),
+        ] {
+            assert_eq!(lifetime(members), expected, "{members}");
+        }
+    }
+
+    #[test]
+    fn the_shortest_lifetime_counts_and_a_ttl_before_a_moment() {
+        let of = |entries: &str| read_json(entries).unwrap().lifetime;
         assert_eq!(
-            lifetime(r#","expiresAt":1700000000"#),
-            Some(Lifetime::ExpiresAt(1.7e12))
-        );
-        assert_eq!(
-            lifetime(r#","expiresAt":1700000000000"#),
-            Some(Lifetime::ExpiresAt(1.7e12))
-        );
-        assert_eq!(
-            lifetime(r#","expiresAt":"1700000000""#),
-            Some(Lifetime::ExpiresAt(1.7e12))
-        );
-        assert_eq!(
-            lifetime(r#","expiresAt":"2023-11-14T22:13:20Z""#),
-            Some(Lifetime::ExpiresAt(1.7e12))
-        );
-        assert_eq!(
-            lifetime(r#","ttl":60,"expiresAt":"nonsense""#),
+            of(
+                r#"[{"url":"stun:a","ttl":300},{"url":"stun:b","ttl":60},{"url":"stun:c","ttl":90}]"#
+            ),
             Some(Lifetime::Ttl(60.0))
+        );
+        assert_eq!(
+            of(r#"{"expiresAt":1700000000,"iceServers":[{"url":"stun:a","ttl":300}]}"#),
+            Some(Lifetime::Ttl(300.0))
+        );
+        assert_eq!(
+            of(
+                r#"{"iceServers":[{"urls":"turn:a","username":"1600000000:a","credential":"c"}],"expiresAt":1700000000}"#
+            ),
+            Some(Lifetime::ExpiresAt(1.7e12))
         );
     }
 
     #[test]
     fn coturn_usernames_carry_their_expiry() {
         let with = |name: &str| {
-            read(&json(&format!(
+            read_json(&format!(
                 r#"[{{"urls":"turn:a","username":"{name}","credential":"c"}}]"#
-            )))
+            ))
             .unwrap()
             .lifetime
         };
@@ -391,7 +725,7 @@ mod tests {
             ("0", "0"),
             ("-1", "-1"),
             ("\"abc\"", "a string"),
-            ("1e300", "a number far out of range"),
+            ("1e300", "a number"),
             ("31622401", "31622401"),
             ("-0.5", "a number"),
             ("\"NaN\"", "a string"),
@@ -412,43 +746,53 @@ mod tests {
     #[test]
     fn each_wrong_field_is_named_by_its_path_and_kind() {
         for (body, expected) in [
-            ("null", "expected an object with iceServers, got null"),
+            (
+                "null",
+                "expected iceServers, a list of at least one object with urls, got null",
+            ),
             (
                 "\"secret\"",
-                "expected an object with iceServers, got a string",
+                "expected iceServers, a list of at least one object with urls, got a string",
             ),
             (
                 "{}",
-                "iceServers: expected an array of ice servers, got nothing",
-            ),
-            (
-                r#"{"iceServers":null}"#,
-                "iceServers: expected an array of ice servers, got null",
-            ),
-            (
-                r#"{"iceServers":"secret"}"#,
-                "iceServers: expected an array of ice servers, got a string",
+                "expected iceServers, a list of at least one object with urls, got an object",
             ),
             (
                 r#"{"iceServers":[]}"#,
-                "iceServers: expected at least one ice server, got an empty array",
+                "expected iceServers, a list of at least one object with urls, got an object",
             ),
-            ("[]", "expected at least one ice server, got an empty array"),
+            (
+                "[]",
+                "expected iceServers, a list of at least one object with urls, got an empty array",
+            ),
+            (
+                r#"{"iceServers":null}"#,
+                "iceServers: expected an ice server (an object with urls), got null",
+            ),
+            (
+                r#"{"iceServers":"secret"}"#,
+                "iceServers: expected an ice server (an object with urls), got a string",
+            ),
             (
                 r#"{"iceServers":[7]}"#,
                 "iceServers[0]: expected an ice server (an object with urls), got a number",
             ),
             (
-                r#"{"iceServers":[{"username":"secret"}]}"#,
+                r#"{"iceServers":[{"credential":"secret"}]}"#,
                 "iceServers[0].urls: expected a URL or an array of URLs, got nothing",
             ),
             (
-                r#"{"iceServers":{"urls":[]}}"#,
-                "iceServers.urls: expected a URL or an array of URLs, got an empty array",
+                r#"{"v":{"iceServers":{"urls":[],"password":"secret"}}}"#,
+                "v.iceServers.urls: expected a URL or an array of URLs, got an empty array",
             ),
             (
-                r#"{"iceServers":[{"urls":["stun:a",1]}]}"#,
-                "iceServers[0].urls[1]: expected a URL, got a number",
+                r#"{"iceServers":[{"urls":[1]}]}"#,
+                "iceServers[0].urls[0]: expected a URL, got a number",
+            ),
+            (
+                r#"{"IceServerList":[{"Uris":["turn:a"],"Username":"secret"}]}"#,
+                "IceServerList[0].credential: expected a string of 1 to 509 bytes (this entry has a turn: URL), got nothing",
             ),
             (
                 r#"{"iceServers":[{"urls":"stun:a"},{"urls":["http://x.example"],"username":"secret","credential":"secret"}]}"#,
@@ -457,18 +801,6 @@ mod tests {
             (
                 r#"{"iceServers":[{"urls":["turn:a:99999"],"username":"secret","credential":"secret"}]}"#,
                 "iceServers[0].urls[0]: expected a port from 1 to 65535, got \"turn:a:99999\"",
-            ),
-            (
-                r#"{"iceServers":[{"urls":"turn:a","username":"secret"}]}"#,
-                "iceServers[0].credential: expected a string (this entry has a turn: URL), got nothing",
-            ),
-            (
-                r#"{"iceServers":[{"urls":"turn:a","username":"","credential":"secret"}]}"#,
-                "iceServers[0].username: expected a string (this entry has a turn: URL), got an empty string",
-            ),
-            (
-                r#"{"iceServers":[{"urls":"turn:a","username":5,"credential":"secret"}]}"#,
-                "iceServers[0].username: expected a string, got a number",
             ),
         ] {
             let message = message(body);
@@ -480,59 +812,8 @@ mod tests {
     #[test]
     fn a_url_in_an_error_is_cut_and_shows_no_password() {
         assert_eq!(printable("turn:user:hunter2@host"), "…@host");
-        assert_eq!(printable("a\u{0}b"), "a\u{fffd}b");
+        assert_eq!(printable("turn:a\nb"), "turn:a…");
+        assert_eq!(printable("turn:bücher.example"), "turn:b…");
         assert_eq!(printable(&"x".repeat(500)).chars().count(), 101);
-    }
-
-    proptest! {
-        #[test]
-        fn any_value_is_read_or_refused_without_a_panic(depth in 0_u32..4, seed in any::<u64>()) {
-            let mut random = super::super::random::Random::new(seed);
-            let value = arbitrary(&mut random, depth);
-            let _ = read(&value);
-        }
-    }
-
-    fn arbitrary(random: &mut super::super::random::Random, depth: u32) -> Value {
-        const NAMES: [&str; 8] = [
-            "iceServers",
-            "urls",
-            "url",
-            "username",
-            "credential",
-            "ttl",
-            "expiresAt",
-            "x",
-        ];
-        const TEXTS: [&str; 6] = [
-            "turn:a",
-            "stun:b:53",
-            "",
-            "x",
-            "1700000000:a",
-            "2023-11-14T22:13:20Z",
-        ];
-        const NUMBERS: [f64; 6] = [0.0, -1.0, f64::NAN, 1e300, 60.0, f64::INFINITY];
-        match random.up_to(if depth == 0 { 3 } else { 7 }) {
-            0 => Value::Null,
-            1 => Value::Bool(true),
-            2 => Value::Number(NUMBERS[random.up_to(5) as usize]),
-            3 => Value::String(TEXTS[random.up_to(5) as usize].into()),
-            4 => Value::Array(
-                (0..random.up_to(3))
-                    .map(|_| arbitrary(random, depth - 1))
-                    .collect(),
-            ),
-            _ => Value::Object(
-                (0..random.up_to(5))
-                    .map(|_| {
-                        (
-                            NAMES[random.up_to(7) as usize].into(),
-                            arbitrary(random, depth - 1),
-                        )
-                    })
-                    .collect(),
-            ),
-        }
     }
 }

@@ -1,8 +1,6 @@
 //! How long to wait before the next try: full-jitter exponential backoff, and what the server asked for.
 
-use super::decimal;
 use super::random::Random;
-use super::timestamp;
 
 /// Nothing automatic happens twice within this many milliseconds.
 pub const FLOOR_MS: u64 = 250;
@@ -42,15 +40,6 @@ pub fn delay(
             .min(life),
     };
     wait.max(FLOOR_MS)
-}
-
-/// Reads a `Retry-After` header (RFC 9110 section 10.2.3): seconds, or an HTTP date. Milliseconds from `wall_ms`.
-pub fn retry_after(header: &str, wall_ms: f64) -> Option<u64> {
-    let header = header.trim_ascii();
-    if let Some(seconds) = decimal::digits(header) {
-        return Some(seconds.min(u64::MAX / 1000) * 1000);
-    }
-    timestamp::http_date(header).map(|date| (date - wall_ms).max(0.0) as u64)
 }
 
 #[cfg(test)]
@@ -100,26 +89,5 @@ mod tests {
             assert!(asked(u64::MAX, NEVER) <= RETRY_AFTER_MOST_MS + 1_000);
             assert_eq!(asked(30_000, 1), FLOOR_MS);
         }
-    }
-
-    #[test]
-    fn retry_after_headers_are_read_in_both_forms() {
-        assert_eq!(retry_after("120", 0.0), Some(120_000));
-        assert_eq!(retry_after(" 0 ", 0.0), Some(0));
-        assert_eq!(
-            retry_after("99999999999999999999999", 0.0),
-            Some(u64::MAX / 1000 * 1000)
-        );
-        assert_eq!(
-            retry_after("Sun, 06 Nov 1994 08:49:37 GMT", 784_111_770_000.0),
-            Some(7_000)
-        );
-        assert_eq!(
-            retry_after("Sun, 06 Nov 1994 08:49:37 GMT", 784_111_790_000.0),
-            Some(0)
-        );
-        assert_eq!(retry_after("-1", 0.0), None);
-        assert_eq!(retry_after("soon", 0.0), None);
-        assert_eq!(retry_after("", 0.0), None);
     }
 }

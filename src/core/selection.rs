@@ -2,6 +2,7 @@
 
 use super::ice_server::IceServer;
 use super::uri::{IceUri, Transport};
+use alloc::string::String;
 use alloc::vec::Vec;
 
 /// What to do with URLs whose port is 53.
@@ -24,6 +25,8 @@ pub enum Drop {
     Port53,
     Transport,
     Max,
+    /// Browsers would refuse it, and with it all others.
+    Invalid,
 }
 
 impl Drop {
@@ -33,6 +36,7 @@ impl Drop {
             Self::Port53 => "port-53",
             Self::Transport => "transport",
             Self::Max => "max",
+            Self::Invalid => "invalid",
         }
     }
 }
@@ -55,9 +59,12 @@ struct Candidate<'a> {
 }
 
 impl Selection {
-    /// The servers that connections get, and what was left out.
-    pub fn apply(&self, servers: &[IceServer]) -> (Vec<IceServer>, Vec<(IceUri, Drop)>) {
-        let mut dropped = Vec::new();
+    /// The servers that connections get; what was left out is put to `dropped`.
+    pub fn apply(
+        &self,
+        servers: &[IceServer],
+        dropped: &mut Vec<(String, Drop)>,
+    ) -> Vec<IceServer> {
         let mut kept = Vec::new();
         // Stable, and shorter than a sort: STUN, then one preference after the other.
         for round in 0..=self.transports.as_ref().map_or(0, Vec::len) {
@@ -77,7 +84,7 @@ impl Selection {
                         } else {
                             Drop::Transport
                         };
-                        dropped.push((url.clone(), why));
+                        dropped.push((url.as_str().into(), why));
                     }
                 }
             }
@@ -87,7 +94,7 @@ impl Selection {
         let mut last = usize::MAX;
         for Candidate { entry, url, chosen } in kept {
             if !chosen {
-                dropped.push((url.clone(), Drop::Max));
+                dropped.push((url.as_str().into(), Drop::Max));
                 continue;
             }
             if last != entry
@@ -104,11 +111,11 @@ impl Selection {
                 server.urls.push(url.clone());
             }
         }
-        (selected, dropped)
+        selected
     }
 
-    /// Chooses as many as there may be, in the order of need: one TURN URL over UDP, TCP and TLS each, a STUN URL, then
-    /// the rest as they come.
+    /// Chooses as many as there may be, in the order of need: one TURN URL of each transport in the order of preference
+    /// (UDP, TCP, TLS without one), a STUN URL, then the rest as they come.
     fn choose(&self, kept: &mut [Candidate<'_>]) {
         let mut left = self.max.unwrap_or(usize::MAX);
         let mut choose = |candidate: &mut Candidate<'_>| {
@@ -117,13 +124,10 @@ impl Selection {
                 candidate.chosen = true;
             }
         };
-        for transport in [
-            Some(Transport::Udp),
-            Some(Transport::Tcp),
-            Some(Transport::Tls),
-            None,
-        ] {
-            let fits = |url: &IceUri| url.is_turn().then_some(url.transport()) == transport;
+        let every = &[Transport::Udp, Transport::Tcp, Transport::Tls][..];
+        let wanted = self.transports.as_deref().unwrap_or(every);
+        for transport in wanted.iter().map(Some).chain([None]) {
+            let fits = |url: &IceUri| url.is_turn().then_some(&url.transport()) == transport;
             if let Some(first) = kept.iter_mut().find(|candidate| fits(candidate.url)) {
                 choose(first);
             }
@@ -187,6 +191,15 @@ mod tests {
         max: None,
     };
 
+    /// The servers that are selected, and the URLs that are not.
+    fn apply(
+        selection: &Selection,
+        servers: &[IceServer],
+    ) -> (Vec<IceServer>, Vec<(String, Drop)>) {
+        let mut dropped = Vec::new();
+        (selection.apply(servers, &mut dropped), dropped)
+    }
+
     fn texts(servers: &[IceServer]) -> Vec<String> {
         servers
             .iter()
@@ -196,11 +209,11 @@ mod tests {
 
     #[test]
     fn port_53_is_dropped_by_its_number_and_nothing_else_is() {
-        let (servers, dropped) = Selection {
+        let selection = Selection {
             port53: Port53::Drop,
             ..ALL
-        }
-        .apply(&cloudflare());
+        };
+        let (servers, dropped) = apply(&selection, &cloudflare());
         assert_eq!(
             texts(&servers),
             [
@@ -215,11 +228,11 @@ mod tests {
         assert_eq!(
             dropped
                 .iter()
-                .map(|(url, _)| url.to_string())
+                .map(|(url, why)| (url.as_str(), *why))
                 .collect::<Vec<_>>(),
             [
-                "stun:stun.cloudflare.com:53",
-                "turn:turn.cloudflare.com:53?transport=udp",
+                ("stun:stun.cloudflare.com:53", Drop::Port53),
+                ("turn:turn.cloudflare.com:53?transport=udp", Drop::Port53),
             ]
         );
         assert!(
@@ -231,18 +244,18 @@ mod tests {
 
     #[test]
     fn with_trickle_nothing_is_dropped() {
-        assert_eq!(ALL.apply(&cloudflare()), (cloudflare(), vec![]));
+        assert_eq!(apply(&ALL, &cloudflare()), (cloudflare(), vec![]));
     }
 
     #[test]
     fn an_entry_left_without_urls_goes_and_credentials_stay_with_theirs() {
         let mut servers = cloudflare();
         servers[0].urls.remove(0);
-        let (kept, _) = Selection {
+        let selection = Selection {
             port53: Port53::Drop,
             ..ALL
-        }
-        .apply(&servers);
+        };
+        let (kept, _) = apply(&selection, &servers);
         assert_eq!(kept.len(), 1);
         assert_eq!(kept[0].credential, Some(Secret::new("secret")));
     }
@@ -254,7 +267,7 @@ mod tests {
             ..ALL
         };
         assert_eq!(
-            texts(&selection.apply(&cloudflare()).0),
+            texts(&apply(&selection, &cloudflare()).0),
             [
                 "stun:stun.cloudflare.com:3478",
                 "stun:stun.cloudflare.com:53",
@@ -266,29 +279,49 @@ mod tests {
         );
     }
 
-    #[test]
-    fn a_cap_keeps_one_of_each_transport_before_it_fills_up() {
-        let capped = |max| {
-            texts(
-                &Selection {
-                    max: Some(max),
-                    ..ALL
-                }
-                .apply(&cloudflare())
-                .0,
-            )
+    fn capped(max: usize, transports: Option<Vec<Transport>>) -> Vec<String> {
+        let selection = Selection {
+            transports,
+            max: Some(max),
+            ..ALL
         };
-        assert_eq!(capped(1), ["turn:turn.cloudflare.com:3478?transport=udp"]);
-        assert_eq!(
-            capped(4),
-            [
-                "stun:stun.cloudflare.com:3478",
-                "turn:turn.cloudflare.com:3478?transport=udp",
-                "turn:turn.cloudflare.com:3478?transport=tcp",
-                "turns:turn.cloudflare.com:5349?transport=tcp",
-            ]
-        );
-        assert_eq!(capped(5)[1], "stun:stun.cloudflare.com:53");
-        assert_eq!(capped(99).len(), 8);
+        texts(&apply(&selection, &cloudflare()).0)
+    }
+
+    #[test]
+    fn a_cap_keeps_one_of_each_transport_and_one_stun_before_it_fills_up() {
+        let udp = "turn:turn.cloudflare.com:3478?transport=udp";
+        let tcp = "turn:turn.cloudflare.com:3478?transport=tcp";
+        let tls = "turns:turn.cloudflare.com:5349?transport=tcp";
+        let stun = "stun:stun.cloudflare.com:3478";
+        assert_eq!(capped(1, None), [udp]);
+        assert_eq!(capped(2, None), [udp, tcp]);
+        assert_eq!(capped(3, None), [udp, tcp, tls]);
+        assert_eq!(capped(4, None), [stun, udp, tcp, tls]);
+        assert_eq!(capped(5, None)[1], "stun:stun.cloudflare.com:53");
+        assert_eq!(capped(99, None).len(), 8);
+    }
+
+    #[test]
+    fn a_cap_keeps_the_preferred_transports_first() {
+        let preferred = || Some(vec![Transport::Tls, Transport::Udp]);
+        let udp = "turn:turn.cloudflare.com:3478?transport=udp";
+        let tls = "turns:turn.cloudflare.com:5349?transport=tcp";
+        let stun = "stun:stun.cloudflare.com:3478";
+        assert_eq!(capped(1, preferred()), [tls]);
+        assert_eq!(capped(2, preferred()), [tls, udp]);
+        assert_eq!(capped(3, preferred()), [stun, tls, udp]);
+        assert_eq!(capped(99, preferred()).len(), 6);
+    }
+
+    #[test]
+    fn what_a_cap_leaves_out_is_told() {
+        let selection = Selection {
+            max: Some(7),
+            ..ALL
+        };
+        let (_, dropped) = apply(&selection, &cloudflare());
+        let last = "turns:turn.cloudflare.com:443?transport=tcp".into();
+        assert_eq!(dropped, [(last, Drop::Max)]);
     }
 }

@@ -99,10 +99,10 @@ impl TtlSource {
 pub enum Input {
     /// The first input.
     Open,
-    /// A response arrived and was parsed as JSON.
+    /// A response arrived, as [`Value`] reads it.
     Fetched {
         fetch: u64,
-        body: Value,
+        body: String,
     },
     FetchFailed {
         fetch: u64,
@@ -198,13 +198,24 @@ pub enum Command {
 /// What the app is told.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
-    Refreshed { reason: Reason, changed: bool },
-    RefreshError { reason: Reason, failure: Failure },
+    Refreshed {
+        reason: Reason,
+        changed: bool,
+    },
+    RefreshError {
+        reason: Reason,
+        failure: Failure,
+    },
     Expired(Failure),
     Applied(ConnectionId),
     ApplyError(ConnectionId, Failure),
     TtlAssumed,
-    StatusChanged { status: Status, previous: Status },
+    /// Something in the response is of no use, and the rest is.
+    LeftOut(Failure),
+    StatusChanged {
+        status: Status,
+        previous: Status,
+    },
     Closed,
 }
 
@@ -212,7 +223,8 @@ pub enum Event {
 #[derive(Clone, Debug, PartialEq)]
 struct Held {
     servers: Vec<IceServer>,
-    dropped: Vec<(IceUri, Drop)>,
+    dropped: Vec<(String, Drop)>,
+    fault: Option<Failure>,
     expires: Instant,
     ttl_s: f64,
     ttl_source: TtlSource,
@@ -263,7 +275,7 @@ impl State<'_> {
     }
 
     /// What was left out of the response.
-    pub fn dropped(&self) -> &[(IceUri, Drop)] {
+    pub fn dropped(&self) -> &[(String, Drop)] {
         self.held.map_or(&[], |held| &held.dropped)
     }
 }
@@ -363,7 +375,7 @@ impl Session {
                 if fetch == self.fetches
                     && let Some(reason) = self.fetch.take()
                 {
-                    match self.read(&body, now) {
+                    match self.read(&Value::new(&body), now) {
                         Ok(held) => self.hold(held, reason, now, commands),
                         Err(failure) => self.failed(reason, failure, now, commands),
                     }
@@ -526,9 +538,13 @@ impl Session {
         self.plan = Plan { at, reason };
     }
 
-    fn read(&self, body: &Value, now: Instant) -> Result<Held, Failure> {
+    fn read(&self, body: &Value<'_>, now: Instant) -> Result<Held, Failure> {
         let response = response::read(body)?;
-        let (servers, dropped) = self.options.selection.apply(&response.servers);
+        let mut dropped = response.dropped;
+        let servers = self
+            .options
+            .selection
+            .apply(&response.servers, &mut dropped);
         if servers.is_empty() {
             return Err(Failure::fatal(
                 Code::ResponseInvalid,
@@ -546,6 +562,7 @@ impl Session {
         Ok(Held {
             servers,
             dropped,
+            fault: response.fault,
             expires,
             ttl_s,
             ttl_source,
@@ -611,6 +628,7 @@ impl Session {
             self.supersede(old, now);
         }
         let assumed = held.ttl_source == TtlSource::Assumed;
+        let fault = held.fault.clone();
         self.held = Some(Arc::new(held));
         let stamp = self.stamp(now);
         for connection in &mut self.connections {
@@ -624,6 +642,9 @@ impl Session {
         if assumed && !self.told_assumed {
             self.told_assumed = true;
             commands.push(Command::Emit(Event::TtlAssumed));
+        }
+        if let Some(fault) = fault {
+            commands.push(Command::Emit(Event::LeftOut(fault)));
         }
         self.answer_refresh(None, commands);
     }

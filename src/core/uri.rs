@@ -67,21 +67,29 @@ pub enum UriError {
     Host,
     Port,
     Query,
+    /// For such a URL Firefox refuses all servers: <https://fetch.spec.whatwg.org/#port-blocking>, less 53.
+    Refused,
 }
 
 impl UriError {
     /// What was expected.
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::Scheme => "expected a stun:, stuns:, turn: or turns: URL",
-            Self::Host => "expected a host name or address after the scheme, without \"//\"",
-            Self::Port => "expected a port from 1 to 65535",
-            Self::Query => {
-                "expected no query other than ?transport=udp or ?transport=tcp, and none on stun:"
-            }
+            Self::Scheme => "a stun:, stuns:, turn: or turns: URL",
+            Self::Host => "a host name or address after the scheme, without \"//\"",
+            Self::Port => "a port from 1 to 65535",
+            Self::Query => "no query other than ?transport=udp or ?transport=tcp",
+            Self::Refused => "neither stuns: nor a port that browsers block",
         }
     }
 }
+
+/// The ports that browsers block, each by its distance from the one before.
+const BLOCKED: [u16; 81] = [
+    1, 6, 2, 2, 2, 2, 2, 2, 1, 1, 1, 1, 2, 12, 5, 1, 26, 8, 2, 8, 8, 6, 1, 1, 1, 5, 1, 1, 2, 2, 2,
+    2, 4, 12, 2, 2, 4, 18, 18, 210, 38, 38, 47, 1, 1, 1, 11, 4, 1, 1, 8, 8, 6, 2, 7, 24, 14, 35,
+    353, 1, 3, 2, 724, 1, 3, 326, 1610, 386, 145, 870, 1, 939, 566, 99, 1, 1, 1, 1, 10, 18, 3383,
+];
 
 impl fmt::Display for UriError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -95,7 +103,8 @@ impl FromStr for IceUri {
     type Err = UriError;
 
     fn from_str(text: &str) -> Result<Self, UriError> {
-        let (name, rest) = text::cut(text, b':');
+        let text = text.trim_ascii();
+        let (name, mut rest) = text::cut(text, b':');
         let name = name.to_ascii_lowercase();
         let plain = name.strip_suffix("s").unwrap_or(&name);
         let tls = plain.len() < name.len();
@@ -104,10 +113,13 @@ impl FromStr for IceUri {
             return Err(UriError::Scheme);
         }
         let query = text::find(rest, b'?').unwrap_or(rest.len());
+        if !turn {
+            // Old samples of Twilio have one. Browsers take none.
+            rest = text::part(rest, 0, query);
+        }
         let transport = match text::part(rest, query, rest.len()) {
             "" if tls => Transport::Tls,
             "" => Transport::Udp,
-            _ if !turn => return Err(UriError::Query),
             // With TLS this is TURN over DTLS: no browser does it, but it is what the URI says.
             "?transport=udp" => Transport::Udp,
             "?transport=tcp" if tls => Transport::Tls,
@@ -144,6 +156,14 @@ impl FromStr for IceUri {
         if port == 0 || port > 65_535 || after.len() > 6 {
             return Err(UriError::Port);
         }
+        let mut blocked = 0;
+        let is_blocked = BLOCKED.iter().any(|step| {
+            blocked += u64::from(*step);
+            blocked == port
+        });
+        if is_blocked || tls && !turn {
+            return Err(UriError::Refused);
+        }
         Ok(Self(Arc::new(Parts {
             text: text::concat(&[&name, ":", rest]),
             host_end: name.len() + 1 + host_end,
@@ -174,7 +194,6 @@ mod tests {
     fn the_examples_of_the_rfcs_parse_and_print_back() {
         for text in [
             "stun:example.org",
-            "stuns:example.org",
             "stun:example.org:8000",
             "turn:example.org",
             "turns:example.org",
@@ -194,7 +213,6 @@ mod tests {
     fn default_ports_and_transports_follow_the_scheme() {
         for (text, port, transport) in [
             ("stun:a", 3478, Transport::Udp),
-            ("stuns:a", 5349, Transport::Tls),
             ("turn:a", 3478, Transport::Udp),
             ("turn:a?transport=tcp", 3478, Transport::Tcp),
             ("turns:a", 5349, Transport::Tls),
@@ -222,7 +240,6 @@ mod tests {
             ("", UriError::Scheme),
             ("example.org", UriError::Scheme),
             ("http://example.org", UriError::Scheme),
-            (" turn:example.org", UriError::Scheme),
             ("turn:", UriError::Host),
             ("turn://example.org", UriError::Host),
             ("turn:user@example.org", UriError::Host),
@@ -241,10 +258,37 @@ mod tests {
             ("turn:example.org?transport=", UriError::Query),
             ("turn:example.org?transport=sctp", UriError::Query),
             ("turn:example.org?transport=udp&x=1", UriError::Query),
-            ("stun:example.org?transport=udp", UriError::Query),
+            ("stuns:example.org", UriError::Refused),
+            ("turn:example.org:1", UriError::Refused),
+            ("turn:example.org:22", UriError::Refused),
+            ("stun:example.org:10080", UriError::Refused),
         ] {
             assert_eq!(text.parse::<IceUri>(), Err(error), "{text}");
         }
+    }
+
+    #[test]
+    fn the_ports_that_browsers_block_are_all_in_the_list() {
+        let ports = [
+            1, 7, 9, 11, 13, 15, 17, 19, 20, 21, 22, 23, 25, 37, 42, 43, 69, 77, 79, 87, 95, 101,
+            102, 103, 104, 109, 110, 111, 113, 115, 117, 119, 123, 135, 137, 139, 143, 161, 179,
+            389, 427, 465, 512, 513, 514, 515, 526, 530, 531, 532, 540, 548, 554, 556, 563, 587,
+            601, 636, 989, 990, 993, 995, 1719, 1720, 1723, 2049, 3659, 4045, 4190, 5060, 5061,
+            6000, 6566, 6665, 6666, 6667, 6668, 6669, 6679, 6697, 10080,
+        ];
+        for port in 1..=u16::MAX {
+            let parsed = format!("turn:a:{port}").parse::<IceUri>();
+            assert_eq!(parsed.is_err(), ports.contains(&port), "{port}");
+        }
+    }
+
+    #[test]
+    fn spaces_around_a_uri_and_a_query_on_stun_are_taken_off() {
+        assert_eq!(parse(" turn:example.org\n").to_string(), "turn:example.org");
+        assert_eq!(
+            parse("stun:example.org:3478?transport=udp").to_string(),
+            "stun:example.org:3478"
+        );
     }
 
     proptest! {

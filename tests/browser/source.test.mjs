@@ -26,7 +26,7 @@ async function openEach(cases) {
 const CLOUDFLARE = {
   iceServers: [
     { urls: ["stun:turn.example:3478", "stun:turn.example:53"] },
-    { urls: ["stun:turn.example:53"] },
+    { urls: ["stun:other.example:53"] },
     {
       urls: [
         "turn:turn.example:3478?transport=udp",

@@ -14,7 +14,6 @@ use turn_wasm::core::selection::{Port53, Selection};
 use turn_wasm::core::session::{
     Command, ConnectionId, Event, Input, Options, Reason, Session, State, Status,
 };
-use turn_wasm::core::value::Value;
 
 /// 2024-05-01 in milliseconds since the epoch: where the tests' wall clocks start.
 pub const EPOCH: f64 = 1_714_521_600_000.0;
@@ -22,28 +21,15 @@ pub const EPOCH: f64 = 1_714_521_600_000.0;
 pub const SECRET: &str = "hunter2";
 pub const TURN: &str = "turn:turn.example.org:3478?transport=udp";
 
+mod words;
+
 /// A JSON text as the session reads it.
-pub fn json(text: &str) -> Value {
-    fn from(value: serde_json::Value) -> Value {
-        match value {
-            serde_json::Value::Null => Value::Null,
-            serde_json::Value::Bool(b) => Value::Bool(b),
-            serde_json::Value::Number(n) => Value::Number(n.as_f64().unwrap()),
-            serde_json::Value::String(s) => Value::String(s),
-            serde_json::Value::Array(items) => Value::Array(items.into_iter().map(from).collect()),
-            serde_json::Value::Object(members) => Value::Object(
-                members
-                    .into_iter()
-                    .map(|(key, value)| (key, from(value)))
-                    .collect(),
-            ),
-        }
-    }
-    from(serde_json::from_str(text).unwrap())
+pub fn json(text: &str) -> String {
+    words::words(text).unwrap()
 }
 
 /// A response whose lifetime, if any, is written by `members`, such as `"ttl":60`.
-pub fn response(username: &str, members: &str) -> Value {
+pub fn response(username: &str, members: &str) -> String {
     let comma = if members.is_empty() { "" } else { "," };
     json(&format!(
         r#"{{"iceServers":[{{"urls":["stun:stun.example.org:3478"]}},
@@ -53,7 +39,7 @@ pub fn response(username: &str, members: &str) -> Value {
 }
 
 /// A good response that lives for `ttl` seconds.
-pub fn credential(username: &str, ttl: f64) -> Value {
+pub fn credential(username: &str, ttl: f64) -> String {
     response(username, &format!(r#""ttl":{ttl}"#))
 }
 
@@ -202,7 +188,7 @@ impl Driver {
         Self::opened_with(options(), credential("alice", ttl))
     }
 
-    pub fn opened_with(options: Options, body: Value) -> Self {
+    pub fn opened_with(options: Options, body: String) -> Self {
         let mut driver = Self::new(options);
         assert_eq!(driver.input(Input::Open), [fetch(1, Reason::Initial)]);
         let commands = driver.fetched(body);
@@ -424,7 +410,7 @@ impl Driver {
     }
 
     /// The backend answers the fetch in flight.
-    pub fn fetched(&mut self, body: Value) -> Vec<Command> {
+    pub fn fetched(&mut self, body: String) -> Vec<Command> {
         self.input(Input::Fetched {
             fetch: self.fetch,
             body,

@@ -129,7 +129,8 @@ ${command}
 
 which runs [\`tests/e2e/faults.test.mjs\`](../tests/e2e/faults.test.mjs); without the variable the same run prints these lines and leaves
 this page alone. A message counts as lost if it was handed to the data channel and never arrived. The time without a live credential is that of the end
-that had to do without for longer; while the browser is stopped it is not counted. Where a new connection was made, the gap lasts until it was there.
+that had to do without for longer; while the browser is stopped it is not counted, but the gap holds those 30 s. Where a new connection was made, the gap
+lasts until it was there, and what was handed to the old one while no path was left is lost with it.
 
 | fault | what is done |
 |---|---|

@@ -146,8 +146,16 @@ export interface ProbeResult {
   ok: boolean;
   /** Milliseconds to the candidate, or until the failure was known. */
   ms: number;
-  candidateType: "relay" | "srflx" | null;
-  /** `code`: the ICE error code (401: credential refused; 701: no answer; 0: none was reported). */
+  /**
+   * `relay` of a TURN server, `srflx` of a STUN server; `host` where a STUN server answered with this device's own address,
+   * so that no NAT lies between (Firefox; Chromium says `srflx` there as well). `null` without a candidate.
+   */
+  candidateType: "relay" | "srflx" | "host" | null;
+  /**
+   * `code`: the ICE error code. 401: the credential was refused; 701: no answer, as the browser found before the timeout;
+   * 0: the browser reported none: nothing came within the timeout, or the browser does not use this URL. `message` says
+   * which.
+   */
   error: { code: number; message: string } | null;
 }
 
@@ -219,13 +227,24 @@ export class TurnSession extends EventTarget {
    */
   refresh(): Promise<void>;
   /**
-   * For apps without trickle ICE, after `setLocalDescription`: the local description with the candidates in it, once
-   * gathering is complete, or after `timeout` ms (default 5000) with what is there.
+   * For apps without trickle ICE, after `setLocalDescription`, also after that of an ICE restart: the local description with
+   * the candidates in it. Sets nothing itself. Resolves as soon as
+   * - gathering is complete, or
+   * - each TURN transport (udp, tcp, tls) among the connection's servers has given a relay and for 100 ms nothing more came, or
+   * - for 1000 ms nothing came after a relay: a transport without any answer is given up, or
+   * - `timeout` ms are over (default 5000), with what is there.
+   *
+   * Without TURN servers, a server reflexive candidate counts as the relay does.
    *
    * @throws {TurnError} `closed` if the connection is closed meanwhile, `invalid-option` without a local description.
    */
   localDescription(pc: RTCPeerConnection, options?: { timeout?: number }): Promise<RTCSessionDescription>;
-  /** Tries each URL on its own, within `timeout` ms (default 5000). Leaves no connection open. */
+  /**
+   * Tries each URL on a connection of its own, eight at a time, within `timeout` ms (default 5000) for all of them: from the
+   * ninth URL on, silent ones get a share of it. The results come in the order of the URLs. Leaves no connection open.
+   *
+   * @throws {TurnError} `unsupported-environment`, `invalid-option`, `closed`.
+   */
   probe(options?: { timeout?: number }): Promise<ProbeResult[]>;
   /**
    * Ends the session: no more fetches, connections are left as they are. With `revoke: true` every username that was

@@ -11,9 +11,12 @@ const PROGRAMS = {
 /** The names {@link openBrowser} takes, or the one that BROWSER asks for. */
 export const BROWSERS = process.env.BROWSER ? [process.env.BROWSER] : ["chromium", "firefox"];
 
+// Without it gathering hangs silently where only loopback exists.
+const LOOPBACK_FLAG = "--allow-loopback-in-peer-connection";
+
+const LOOPBACK_PREFS = { "media.peerconnection.ice.loopback": true };
+
 const CHROMIUM_FLAGS = [
-  // Without it gathering hangs silently where only loopback exists.
-  "--allow-loopback-in-peer-connection",
   // Candidates show addresses instead of mDNS names, which nothing answers here.
   "--disable-features=WebRtcHideLocalIpsWithMdns",
   "--disable-gpu",
@@ -34,7 +37,6 @@ const UNTHROTTLED_PREFS = {
 };
 
 const FIREFOX_PREFS = {
-  "media.peerconnection.ice.loopback": true,
   "media.peerconnection.ice.obfuscate_host_addresses": false,
   "permissions.default.camera": 1,
   "permissions.default.microphone": 1,
@@ -104,8 +106,11 @@ export class Browser {
   }
 }
 
-/** Starts `name` ("chromium" or "firefox"). `throttled`: the timers of hidden pages are slowed down, as they are for users. */
-export async function openBrowser(name, { flags = [], prefs = {}, throttled = false } = {}) {
+/**
+ * Starts `name` ("chromium" or "firefox"). `throttled`: the timers of hidden pages are slowed down, as they are for users.
+ * `loopback`: ICE uses loopback addresses, as it does for nobody else.
+ */
+export async function openBrowser(name, { flags = [], prefs = {}, throttled = false, loopback = true } = {}) {
   const firefox = name === "firefox";
   const browser = await puppeteer.launch({
     browser: firefox ? "firefox" : "chrome",
@@ -117,8 +122,10 @@ export async function openBrowser(name, { flags = [], prefs = {}, throttled = fa
     protocolTimeout: 240_000,
     timeout: 60_000,
     ignoreDefaultArgs: throttled ? UNTHROTTLED_FLAGS : [],
-    args: firefox ? flags : [...CHROMIUM_FLAGS, ...flags],
-    extraPrefsFirefox: firefox ? { ...FIREFOX_PREFS, ...(throttled ? {} : UNTHROTTLED_PREFS), ...prefs } : undefined,
+    args: firefox ? flags : [...CHROMIUM_FLAGS, ...(loopback ? [LOOPBACK_FLAG] : []), ...flags],
+    extraPrefsFirefox: firefox
+      ? { ...FIREFOX_PREFS, ...(loopback ? LOOPBACK_PREFS : {}), ...(throttled ? {} : UNTHROTTLED_PREFS), ...prefs }
+      : undefined,
     acceptInsecureCerts: true,
   });
   const untie = tieToThisProcess(browser.process().pid);

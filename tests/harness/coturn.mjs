@@ -11,13 +11,13 @@ import { Child } from "./children.mjs";
 const HOST = "127.0.0.1";
 
 /** A port that is free for TCP and for UDP. */
-async function freePort() {
+async function freePort(host) {
   for (;;) {
     const tcp = createServer();
-    await new Promise((resolve, reject) => tcp.once("error", reject).listen(0, HOST, resolve));
+    await new Promise((resolve, reject) => tcp.once("error", reject).listen(0, host, resolve));
     const { port } = tcp.address();
     const udp = createSocket("udp4");
-    const free = await new Promise((resolve) => udp.once("error", () => resolve(false)).bind(port, HOST, () => resolve(true)));
+    const free = await new Promise((resolve) => udp.once("error", () => resolve(false)).bind(port, host, () => resolve(true)));
     await new Promise((resolve) => udp.close(resolve));
     await new Promise((resolve) => tcp.close(resolve));
     if (free) return port;
@@ -25,12 +25,12 @@ async function freePort() {
 }
 
 /** Waits until something answers STUN Binding requests at `port`. */
-async function stunAnswers(port, within) {
+async function stunAnswers(host, port, within) {
   const socket = createSocket("udp4");
   const deadline = Date.now() + within;
   try {
     socket.on("error", () => {});
-    await new Promise((resolve) => socket.bind(0, HOST, resolve));
+    await new Promise((resolve) => socket.bind(0, host, resolve));
     await new Promise((resolve, reject) => {
       const ask = () => {
         if (Date.now() > deadline) {
@@ -39,7 +39,7 @@ async function stunAnswers(port, within) {
           return;
         }
         const request = Buffer.concat([Buffer.from([0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42]), randomBytes(12)]);
-        socket.send(request, port, HOST, () => {});
+        socket.send(request, port, host, () => {});
       };
       const timer = setInterval(ask, 50);
       ask();
@@ -59,12 +59,14 @@ export class Coturn {
   #directory;
   #args;
 
-  static async start({ args = [] } = {}) {
+  /** `certificate`: files for TLS, `{cert, pkey}`; every port takes it then, beside what it takes else. */
+  static async start({ host = HOST, port, certificate, args = [] } = {}) {
     const coturn = new Coturn();
-    coturn.port = await freePort();
+    coturn.host = host;
+    coturn.port = port ?? (await freePort(host));
     coturn.#secret = randomBytes(16).toString("hex");
     coturn.#directory = await mkdtemp(join(tmpdir(), "turn-wasm-coturn-"));
-    coturn.#args = args;
+    coturn.#args = [...(certificate ? ["--cert", certificate.cert, "--pkey", certificate.pkey] : ["--no-tls"]), ...args];
     try {
       await coturn.#run();
     } catch (cause) {
@@ -77,21 +79,21 @@ export class Coturn {
   async #run() {
     this.#child = new Child(process.env.TURNSERVER || "/usr/bin/turnserver", [
       "-n",
-      "--listening-ip", HOST,
-      "--relay-ip", HOST,
+      "--listening-ip", this.host,
+      "--relay-ip", this.host,
       "--listening-port", String(this.port),
       "--use-auth-secret",
       "--static-auth-secret", this.#secret,
       "--realm", "loopback.test",
       "--allow-loopback-peers",
-      "--no-tls", "--no-dtls", "--no-cli", "--no-rfc5780", "--no-multicast-peers",
+      "--no-dtls", "--no-cli", "--no-rfc5780", "--no-multicast-peers",
       "--userdb", join(this.#directory, "users.db"),
       "--pidfile", join(this.#directory, "pid"),
       "--log-file", "stdout", "--simple-log", "--verbose",
       ...this.#args,
     ]);
     try {
-      await stunAnswers(this.port, 10_000);
+      await stunAnswers(this.host, this.port, 10_000);
     } catch (cause) {
       throw new Error(`coturn did not start:\n${this.log}`, { cause });
     }
@@ -111,7 +113,7 @@ export class Coturn {
 
   /** Ice servers with a credential for `ttl` seconds. */
   iceServers({ ttl, name, transports = ["udp"] }) {
-    const urls = transports.map((transport) => `turn:${HOST}:${this.port}?transport=${transport}`);
+    const urls = transports.map((transport) => `turn:${this.host}:${this.port}?transport=${transport}`);
     return [{ urls, ...this.credential({ ttl, name }) }];
   }
 

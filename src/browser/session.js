@@ -8,7 +8,7 @@ import { errorFrom, fail, TurnError } from "./error.js";
 import { localDescription } from "./gathering.js";
 import { invalid, readOptions, readPolicy, readTimeout } from "./options.js";
 import { facts, Peers, selectedPairs, usernames } from "./peers.js";
-import { probe, prove } from "./probe.js";
+import { probeAll, prove } from "./probe.js";
 import * as report from "./report.js";
 import { fetchCredential, Refused, revokeUsername } from "./source.js";
 import { listenForWakeups } from "./wakeups.js";
@@ -324,7 +324,7 @@ export class TurnSession extends EventTarget {
     const timeout = readTimeout("timeout", options?.timeout, TIMEOUT);
     const servers = this.#servers();
     needsPeerConnections();
-    return Promise.all(servers.flatMap((server) => server.urls.map((url) => probe({ ...server, urls: [url] }, timeout))));
+    return probeAll(servers, timeout);
   }
 
   close(options) {

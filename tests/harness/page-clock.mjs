@@ -1,19 +1,16 @@
-// The page's clocks and long timers in the hands of a test. Runs in the page; take them before the package is imported.
+// The page's wall clock and timers in the hands of a test. Runs in the page.
 
 const wall = Date.now;
-const monotonic = performance.now.bind(performance);
 const setNativeTimeout = globalThis.setTimeout;
 
 export class PageClock {
-  /** Milliseconds by which each clock is off. */
+  /** Milliseconds by which the wall clock is off. */
   wall = 0;
-  monotonic = 0;
   /** The timers that were set: `{delay, id, callback}`, `delay` in milliseconds. */
   timers = [];
 
   constructor() {
     Date.now = () => wall.call(Date) + this.wall;
-    performance.now = () => monotonic() + this.monotonic;
     globalThis.setTimeout = (callback, delay = 0, ...values) => {
       const id = setNativeTimeout(callback, delay, ...values);
       this.timers.push({ delay, id, callback });
@@ -38,8 +35,8 @@ export class PageClock {
     return Math.max(...this.timers.map(({ delay }) => delay));
   }
 
-  /** The real time that has passed since the page began, in milliseconds. */
+  /** Milliseconds since the page began, which no test changes. */
   static get elapsed() {
-    return monotonic();
+    return performance.now();
   }
 }

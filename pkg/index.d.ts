@@ -32,6 +32,16 @@ export type WasmInput = URL | Request | Response | BufferSource | WebAssembly.Mo
  */
 export function init(module?: WasmInput | Promise<WasmInput>): Promise<void>;
 
+/**
+ * The ICE servers in a `Link` header, as WHIP and WHEP endpoints send them (RFC 9725): `<turn:…>; rel="ice-server"; username="…";
+ * credential="…"`. Other links are passed over. What it returns may be what a {@link CredentialProvider} resolves with. It needs
+ * neither a session nor a browser.
+ *
+ * @param header The header's value, for example `response.headers.get("link")`, in which several headers are joined with commas.
+ *   Across origins the endpoint has to expose it: `Access-Control-Expose-Headers: Link`.
+ */
+export function iceServersFromLink(header: string | null): { urls: string; username?: string; credential?: string }[];
+
 /** Options of {@link openTurnSession}. */
 export interface TurnSessionOptions {
   /**

@@ -2,7 +2,7 @@
 // dist/turn_wasm.js; the types and their documentation are in index.d.ts.
 import { open, start } from "./dist/turn_wasm.js";
 
-export { TurnError, TurnSession } from "./dist/turn_wasm.js";
+export { iceServersFromLink, TurnError, TurnSession } from "./dist/turn_wasm.js";
 
 const place = () => new URL("./dist/turn_wasm_bg.wasm", import.meta.url);
 

@@ -70,6 +70,35 @@ for (const name of BROWSERS) {
       ]);
     });
 
+    it("the Link headers of a WHIP endpoint are a source", async () => {
+      stage.site.on("/whip", (request, response) => {
+        response.setHeader("link", [
+          '<stun:stun.example.net>; rel="ice-server"',
+          '<turn:turn.example.net?transport=udp>; rel="ice-server"; username="a,b"; credential="c\\"d"; credential-type="password"',
+        ]);
+        response.writeHead(request.method === "PATCH" ? 204 : 500).end();
+      });
+      const { iceServers, urls } = await stage.run(async () => {
+        const { iceServersFromLink, openTurnSession } = await import("/pkg/index.js");
+        const source = async ({ signal }) => {
+          const response = await fetch("/whip", { method: "PATCH", signal });
+          return iceServersFromLink(response.headers.get("link"));
+        };
+        const session = await openTurnSession({ source, ttl: 600 });
+        const pc = session.createPeerConnection();
+        const urls = pc.getConfiguration().iceServers.flatMap((server) => server.urls);
+        pc.close();
+        const { iceServers } = session;
+        await session.close();
+        return { iceServers, urls };
+      });
+      assert.deepEqual(iceServers, [
+        { urls: ["stun:stun.example.net"] },
+        { urls: ["turn:turn.example.net?transport=udp"], username: "a,b", credential: 'c"d' },
+      ]);
+      assert.deepEqual(urls, ["stun:stun.example.net", "turn:turn.example.net?transport=udp"]);
+    });
+
     it("a moment is read in each spelling", async () => {
       const moment = Date.UTC(new Date().getUTCFullYear() + 1, 0, 2, 3, 4, 5);
       const iso = new Date(moment).toISOString();

@@ -1,5 +1,5 @@
 // How an app may use the package, and how it may not. Compiled by types.test.mjs, never run.
-import { init, openTurnSession, TurnError, TurnSession } from "turn-wasm";
+import { iceServersFromLink, init, openTurnSession, TurnError, TurnSession } from "turn-wasm";
 import type {
   CredentialProvider, HttpSource, ProbeResult, RefreshReason, TurnErrorCode, TurnSessionOptions, TurnSessionState,
 } from "turn-wasm";
@@ -19,7 +19,11 @@ const source: HttpSource = {
   timeout: 5000,
 };
 
+const links: CredentialProvider = async ({ signal }) => iceServersFromLink((await fetch("/whip", { signal })).headers.get("link"));
+
 export async function uses(): Promise<void> {
+  const servers: RTCIceServer[] = iceServersFromLink("<stun:stun.example>; rel=ice-server");
+  void [links, servers];
   await init();
   await init(new URL("https://app.example/turn_wasm_bg.wasm"));
   await init(fetch("/turn_wasm_bg.wasm"));
@@ -100,6 +104,8 @@ export async function misuses(session: TurnSession): Promise<void> {
   session.free();
   // @ts-expect-error: `refreshed` has no duration
   session.addEventListener("refreshed", (event) => event.detail.duration);
+  // @ts-expect-error: a header's value
+  iceServersFromLink(new Headers());
   // @ts-expect-error: no such code
   new TurnError("oops", "message");
 }

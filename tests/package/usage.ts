@@ -22,8 +22,8 @@ const source: HttpSource = {
 const links: CredentialProvider = async ({ signal }) => iceServersFromLink((await fetch("/whip", { signal })).headers.get("link"));
 
 export async function uses(): Promise<void> {
-  const servers: RTCIceServer[] = iceServersFromLink("<stun:stun.example>; rel=ice-server");
-  void [links, servers];
+  const named: RTCIceServer[] = iceServersFromLink("<stun:stun.example>; rel=ice-server");
+  void [links, named];
   await init();
   await init(new URL("https://app.example/turn_wasm_bg.wasm"));
   await init(fetch("/turn_wasm_bg.wasm"));

@@ -80,8 +80,12 @@ impl Emulator {
 
     /// Serves on any loopback port until the process ends.
     pub async fn start(self) -> Result<Running, EmulatorError> {
+        self.start_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?)
+    }
+
+    /// Serves on this listener until the process ends.
+    pub fn start_on(self, listener: TcpListener) -> Result<Running, EmulatorError> {
         let (key_id, token) = self.create_key()?;
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let base = format!("http://{}", listener.local_addr()?);
         let router = self.router();
         tokio::spawn(async move {

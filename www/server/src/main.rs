@@ -15,6 +15,7 @@ async fn main() -> ExitCode {
         .init();
     let done = match &options.command {
         None => server::run(&options).await,
+        Some(Command::Emulate(emulate)) => server::emulate(emulate).await,
         Some(Command::Keys {
             command: KeysCommand::Create(key),
         }) => server::create_key(key).await,

@@ -54,6 +54,22 @@ pub enum Command {
         #[command(subcommand)]
         command: KeysCommand,
     },
+    /// Serve the emulator of Cloudflare's TURN API alone, to test a backend of your own without an account
+    ///
+    /// Prints where it listens, and a TURN key for the backend's environment. What it issues works on a TURN server on
+    /// loopback that is part of this program.
+    Emulate(Emulate),
+}
+
+#[derive(Debug, Args)]
+pub struct Emulate {
+    /// Port of the emulator on 127.0.0.1; 0 takes any free one
+    #[arg(long, default_value_t = 8081)]
+    pub port: u16,
+
+    /// Port of the TURN server on 127.0.0.1, UDP and TCP; 0 takes any free one
+    #[arg(long, value_name = "PORT", default_value_t = 0)]
+    pub turn_port: u16,
 }
 
 #[derive(Debug, Subcommand)]

@@ -15,7 +15,7 @@ use crate::cloudflare::{self, ACCOUNT_BASE, ConfigError, CreateKeyError, TURN_BA
 use crate::credential::CredentialStore;
 use crate::emulator::{Emulator, EmulatorError};
 use crate::fault::Faults;
-use crate::options::{NewKey, Options};
+use crate::options::{Emulate, NewKey, Options};
 use crate::room::Rooms;
 use crate::secret::Secret;
 use crate::session::Sessions;
@@ -85,14 +85,15 @@ fn variable(name: &'static str) -> Result<Option<String>, ServerError> {
     }
 }
 
+async fn listen(port: u16) -> Result<TcpListener, ServerError> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port))
+        .await
+        .map_err(|source| ServerError::Taken { port, source })
+}
+
 /// Serves until the process is told to end.
 pub async fn run(options: &Options) -> Result<(), ServerError> {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, options.port))
-        .await
-        .map_err(|source| ServerError::Taken {
-            port: options.port,
-            source,
-        })?;
+    let listener = listen(options.port).await?;
     let address = listener.local_addr()?;
     let router = router(Arc::new(app(options, address).await?));
     {
@@ -172,6 +173,28 @@ fn router(app: Arc<App>) -> Router {
         .layer(from_fn(api::guard))
         .layer(map_response(site::add_headers))
         .with_state(app)
+}
+
+/// Serves the emulator of Cloudflare's TURN API until the process is told to end. The token that it prints is good for
+/// nothing else.
+pub async fn emulate(options: &Emulate) -> Result<(), ServerError> {
+    let listener = listen(options.port).await?;
+    let store = Arc::new(CredentialStore::default());
+    let turn = TurnServer::start(Arc::clone(&store), options.turn_port).await?;
+    info!(target: "turn", address = %turn.address(), "embedded TURN server listening");
+    let running = Emulator::new(store, turn.address(), None).start_on(listener)?;
+    {
+        let mut stdout = io::stdout().lock();
+        write!(
+            stdout,
+            "listening on {base}\nTURN_API_BASE={base}\nTURN_KEY_ID={id}\nTURN_KEY_API_TOKEN={token}\n",
+            base = running.base,
+            id = running.key_id,
+            token = running.token.reveal(),
+        )?;
+        stdout.flush()?;
+    }
+    Ok(told_to_end().await?)
 }
 
 async fn told_to_end() -> io::Result<()> {

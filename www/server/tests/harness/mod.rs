@@ -100,13 +100,17 @@ impl Server {
             .arg(www)
             .args(arguments)
             .envs(environment.iter().copied());
+        Self::spawn(&mut command).await
+    }
+
+    pub async fn spawn(command: &mut Command) -> Self {
         let mut child = command.spawn().unwrap();
         let log = collect(child.stderr.take().unwrap());
         let stdout = collect(child.stdout.take().unwrap());
         let url = until("the server says where it listens", SOON, async || {
-            let stdout = stdout.lock().unwrap().clone();
-            let url = stdout.strip_prefix("listening on ")?.strip_suffix('\n')?;
-            Some(url.to_owned())
+            let stdout = stdout.lock().unwrap();
+            let (line, _) = stdout.split_once('\n')?;
+            Some(line.strip_prefix("listening on ")?.to_owned())
         })
         .await;
         Self {

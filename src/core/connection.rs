@@ -459,7 +459,13 @@ impl Connection {
             generation.began + GATHERING_MS
         } else if generation.is_settling(now) && !generation.failed {
             let works = self.facts.ice == Ice::Connected;
-            generation.negotiated + if works { SELECTING_MS } else { CONNECTING_MS }
+            let wait = match () {
+                () if works => SELECTING_MS,
+                // Gathered from a dead credential it has no relay to connect with.
+                () if now >= generation.servers.expires => SETTLE_MS,
+                () => CONNECTING_MS,
+            };
+            generation.negotiated + wait
         } else {
             0
         }
@@ -511,9 +517,9 @@ impl Connection {
         let margin = generation.servers.expires.saturating_sub(owed);
         if self.facts.ice != Ice::Connected {
             // Gathered from a dead credential it has no relay, and may never connect without one.
-            let patience = generation.negotiated + SETTLE_MS;
+            let patience = owed.max(generation.negotiated) + SETTLE_MS;
             return if margin == 0 {
-                (Cause::Repair, owed.max(patience) + second)
+                (Cause::Repair, patience + second)
             } else {
                 NOTHING
             };

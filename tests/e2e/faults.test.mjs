@@ -113,7 +113,6 @@ const errors = ({ result, from }) => result.heard.filter(({ at, type }) => at >=
 
 const SOON_AWAKE = {
   what: "messages flow again within 15 s of the awakening",
-  todo: "a restart that is answered before the answering end has a fresh credential keeps fresh servers from being applied for 15 s",
   check: ({ row }) => assert.ok(row.gap < SLEEP_MS + 15_000, `a gap of ${row.gap} ms`),
 };
 

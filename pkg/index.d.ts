@@ -40,7 +40,17 @@ export function init(module?: WasmInput | Promise<WasmInput>): Promise<void>;
  * @param header The header's value, for example `response.headers.get("link")`, in which several headers are joined with commas.
  *   Across origins the endpoint has to expose it: `Access-Control-Expose-Headers: Link`.
  */
-export function iceServersFromLink(header: string | null): { urls: string; username?: string; credential?: string }[];
+export function iceServersFromLink(header: string | null): LinkedIceServer[];
+
+/** An ICE server as a `Link` header names it. Fits `RTCIceServer`. */
+export interface LinkedIceServer {
+  /** One `stun:`, `turn:` or `turns:` URL. */
+  urls: string;
+  /** The TURN username, where the link has one. */
+  username?: string;
+  /** The TURN password, where the link has one. */
+  credential?: string;
+}
 
 /** Options of {@link openTurnSession}. */
 export interface TurnSessionOptions {
@@ -123,6 +133,7 @@ export type TurnSessionStatus = "active" | "refreshing" | "retrying" | "refused"
 
 /** A snapshot of a session, without secrets. */
 export interface TurnSessionState {
+  /** Where the session stands. */
   readonly status: TurnSessionStatus;
   /** When the credential's life ends, ms since the epoch by the local clock. `null` once closed. */
   readonly expiresAt: number | null;
@@ -142,15 +153,21 @@ export interface TurnSessionState {
   readonly lastError: TurnError | null;
   /** The URLs that connections get, in order. */
   readonly urls: readonly string[];
-  /**
-   * URLs of the response that connections do not get, and why. `invalid`: a browser would refuse all servers for it; shown up
-   * to 100 characters, and without what stands before an `@`.
-   */
-  readonly dropped: readonly { readonly url: string; readonly reason: "port-53" | "transport" | "max" | "invalid" }[];
+  /** URLs of the response that connections do not get, and why. */
+  readonly dropped: readonly DroppedUrl[];
+}
+
+/** A URL of the response that connections do not get. */
+export interface DroppedUrl {
+  /** The URL as the response has it; an invalid one up to 100 characters, and without what stands before an `@`. */
+  readonly url: string;
+  /** The option that left it out, or `invalid`: a browser would refuse all servers for it. */
+  readonly reason: "port-53" | "transport" | "max" | "invalid";
 }
 
 /** One URL's result of {@link TurnSession.probe}. */
 export interface ProbeResult {
+  /** The URL, as connections get it. */
   url: string;
   /** A candidate came. */
   ok: boolean;
@@ -161,43 +178,111 @@ export interface ProbeResult {
    * so that no NAT lies between (Firefox; Chromium says `srflx` there as well). `null` without a candidate.
    */
   candidateType: "relay" | "srflx" | "host" | null;
+  /** Why no candidate came; `null` if one did. */
+  error: ProbeError | null;
+}
+
+/** Why a URL gave {@link TurnSession.probe} no candidate. */
+export interface ProbeError {
   /**
-   * `code`: the ICE error code. 401: the credential was refused; 701: no answer, as the browser found before the timeout;
-   * 0: the browser reported none: nothing came within the timeout, or the browser does not use this URL. `message` says
-   * which.
+   * The ICE error code. 401: the credential was refused; 701: no answer, as the browser found before the timeout; 0: the
+   * browser reported none: nothing came within the timeout, or the browser does not use this URL. `message` says which.
    */
-  error: { code: number; message: string } | null;
+  code: number;
+  /** What happened, in a sentence. */
+  message: string;
 }
 
 /** Details of a session's events, by type. */
 export interface TurnSessionEventMap {
-  /** A fetch brought a credential. `changed`: connections get other servers than before. */
-  refreshed: CustomEvent<{ reason: RefreshReason; expiresAt: number; refreshAt: number; username: string | null; changed: boolean }>;
-  /** A fetch failed; the credential held before still serves. `retryAt`: ms since the epoch, `null` if nothing is planned. */
-  refresherror: CustomEvent<{ reason: RefreshReason; error: TurnError; attempts: number; retryAt: number | null }>;
+  /** A fetch brought a credential. */
+  refreshed: CustomEvent<{
+    /** Why it was fetched. */
+    reason: RefreshReason;
+    /** When its life ends, ms since the epoch by the local clock. */
+    expiresAt: number;
+    /** When the next fetch is planned, ms since the epoch by the local clock. */
+    refreshAt: number;
+    /** The TURN username, redacted to its first characters. `null` if the servers need none. */
+    username: string | null;
+    /** Connections get other servers than before. */
+    changed: boolean;
+  }>;
+  /** A fetch failed; the credential held before still serves. */
+  refresherror: CustomEvent<{
+    /** Why it was tried. */
+    reason: RefreshReason;
+    /** What went wrong. */
+    error: TurnError;
+    /** Failed fetches since the last good one. */
+    attempts: number;
+    /** When the next one is planned, ms since the epoch by the local clock; `null` if none is. */
+    retryAt: number | null;
+  }>;
   /** The credential's life ended without a fresh one. Fetches go on. */
-  expired: CustomEvent<{ error: TurnError }>;
+  expired: CustomEvent<{
+    /** Its code is `expired`; why no fresh one came was told by `refresherror`. */
+    error: TurnError;
+  }>;
   /** A connection got other servers than before through `setConfiguration`. */
-  applied: CustomEvent<{ connection: RTCPeerConnection }>;
+  applied: CustomEvent<{
+    /** Which one. */
+    connection: RTCPeerConnection;
+  }>;
   /** `setConfiguration` threw on a connection; its old servers are still in force, other connections are served. */
-  applyerror: CustomEvent<{ connection: RTCPeerConnection; error: TurnError }>;
-  /**
-   * An ICE restart begins, begun by this end (`local`) or the other (`remote`). `reason`: `refresh`, fresh servers are to
-   * be used; `repair`, the path was interrupted; `other`, the app or the other end wanted it.
-   */
-  restarting: CustomEvent<{ connection: RTCPeerConnection; initiator: "local" | "remote"; reason: "refresh" | "repair" | "other" }>;
-  /** A pair of the new ICE generation is selected and connected. `duration`: ms since the restart began. */
-  restarted: CustomEvent<{ connection: RTCPeerConnection; initiator: "local" | "remote"; duration: number }>;
+  applyerror: CustomEvent<{
+    /** Which one. */
+    connection: RTCPeerConnection;
+    /** `apply-failed`, with what was thrown as its cause. */
+    error: TurnError;
+  }>;
+  /** An ICE restart begins. */
+  restarting: CustomEvent<{
+    /** Of which connection. */
+    connection: RTCPeerConnection;
+    /** Which end began it: this one (`local`) or the other (`remote`). */
+    initiator: "local" | "remote";
+    /** `refresh`: fresh servers are to be used. `repair`: the path was interrupted. `other`: the app or the other end wanted it. */
+    reason: "refresh" | "repair" | "other";
+  }>;
+  /** An ICE restart is done: a pair of the new ICE generation is selected and connected. */
+  restarted: CustomEvent<{
+    /** Of which connection. */
+    connection: RTCPeerConnection;
+    /** Which end began it. */
+    initiator: "local" | "remote";
+    /** Milliseconds since it began. */
+    duration: number;
+  }>;
   /** No offer followed `restartIce()`: the app's `negotiationneeded` handler must make and send one. */
-  restartstalled: CustomEvent<{ connection: RTCPeerConnection; message: string }>;
-  /** This connection cannot be repaired: build a new one, for which the session holds servers. */
-  connectionlost: CustomEvent<{ connection: RTCPeerConnection }>;
+  restartstalled: CustomEvent<{
+    /** Of which connection. */
+    connection: RTCPeerConnection;
+    /** What is missing, in a sentence. */
+    message: string;
+  }>;
+  /** A connection cannot be repaired: build a new one, for which the session holds servers. */
+  connectionlost: CustomEvent<{
+    /** Which one. */
+    connection: RTCPeerConnection;
+  }>;
   /** Something to look at that keeps nothing from working: a part of the response was left out, or a username could not be revoked. */
-  warning: CustomEvent<{ message: string }>;
-  /** Neither the response nor an option gave a lifetime: `ttl` seconds are assumed. */
-  ttlassumed: CustomEvent<{ ttl: number }>;
+  warning: CustomEvent<{
+    /** What it is, in a sentence. */
+    message: string;
+  }>;
+  /** Neither the response nor an option gave a lifetime. */
+  ttlassumed: CustomEvent<{
+    /** The seconds that are assumed. */
+    ttl: number;
+  }>;
   /** `state.status` changed. */
-  statechange: CustomEvent<{ status: TurnSessionStatus; previous: TurnSessionStatus }>;
+  statechange: CustomEvent<{
+    /** What it is now. */
+    status: TurnSessionStatus;
+    /** What it was before. */
+    previous: TurnSessionStatus;
+  }>;
   /** The session was closed. The last event. */
   closed: CustomEvent<null>;
 }
@@ -262,19 +347,24 @@ export class TurnSession extends EventTarget {
    * second call returns the first one's promise.
    */
   close(options?: { revoke?: boolean }): Promise<void>;
+  /** {@link close} without revocation, for `await using`. */
   [Symbol.asyncDispose](): Promise<void>;
 
+  /** As on every `EventTarget`; the events and their details are those of {@link TurnSessionEventMap}. */
   addEventListener<K extends keyof TurnSessionEventMap>(
     type: K,
     listener: ((this: TurnSession, event: TurnSessionEventMap[K]) => void) | { handleEvent(event: TurnSessionEventMap[K]): void } | null,
     options?: boolean | AddEventListenerOptions,
   ): void;
+  /** For events that these types do not know. */
   addEventListener(type: string, listener: EventListenerOrEventListenerObject | null, options?: boolean | AddEventListenerOptions): void;
+  /** As on every `EventTarget`. */
   removeEventListener<K extends keyof TurnSessionEventMap>(
     type: K,
     listener: ((this: TurnSession, event: TurnSessionEventMap[K]) => void) | { handleEvent(event: TurnSessionEventMap[K]): void } | null,
     options?: boolean | EventListenerOptions,
   ): void;
+  /** For events that these types do not know. */
   removeEventListener(type: string, listener: EventListenerOrEventListenerObject | null, options?: boolean | EventListenerOptions): void;
 }
 
@@ -287,11 +377,14 @@ export type TurnErrorCode =
 /** Every error of this package. The message says what came, what was expected and what to do; it holds no secret. */
 export class TurnError extends Error {
   constructor(code: TurnErrorCode, message: string, options?: { status?: number; retryable?: boolean; cause?: unknown });
+  /** For logs, and for telling it from other errors where `instanceof` cannot (another window's error). */
   readonly name: "TurnError";
+  /** What kind of error it is. */
   readonly code: TurnErrorCode;
   /** The HTTP status, with `http-status`. */
   readonly status?: number;
   /** Whether the same call may succeed later without a change. */
   readonly retryable: boolean;
+  /** What lies behind it: the browser's error, or what your own function threw. */
   readonly cause?: unknown;
 }

@@ -5,6 +5,7 @@
 
 mod cache;
 mod debian;
+mod docs;
 mod failure;
 mod fleet;
 mod interrupt;
@@ -59,6 +60,7 @@ fn run() -> Result<()> {
             size::check(size)
         }
         Options::Test { only } => suite::run(&workspace, &cache, only),
+        Options::Docs => docs::build(&workspace, &cache),
         Options::Fleet { whole, write } => fleet::run(&workspace, whole, write),
         Options::Mutants => mutants::run(&workspace, &cache),
         Options::Help => Ok(()),

@@ -1,4 +1,4 @@
-//! Node and the npm tools of the build, in the exact versions of tools/package-lock.json.
+//! Node and the npm tools of the build and the documentation, in the exact versions of package-lock.json files in tools/.
 
 use std::ffi::OsString;
 use std::fs;
@@ -21,36 +21,66 @@ pub struct Node {
     tools: PathBuf,
 }
 
+/// What is installed from npm together.
+struct Bundle {
+    /// Of its folder in the cache.
+    name: &'static str,
+    /// Where its package-lock.json lies.
+    source: &'static str,
+    what: &'static str,
+    why: &'static str,
+}
+
+const BUILD: Bundle = Bundle {
+    name: "tools",
+    source: "xtask/tools",
+    what: "wasm-opt and esbuild",
+    why: "to shrink the package",
+};
+
+const DOCS: Bundle = Bundle {
+    name: "docs",
+    source: "xtask/tools/docs",
+    what: "TypeDoc",
+    why: "to make the API reference",
+};
+
 impl Node {
+    /// With what the package is built with.
     pub fn set_up(cache: &Cache, workspace: &Workspace) -> Result<Self> {
+        Self::with(&BUILD, cache, workspace)
+    }
+
+    /// With what the API reference is made with.
+    pub fn set_up_for_docs(cache: &Cache, workspace: &Workspace) -> Result<Self> {
+        Self::with(&DOCS, cache, workspace)
+    }
+
+    fn with(bundle: &Bundle, cache: &Cache, workspace: &Workspace) -> Result<Self> {
+        let Bundle {
+            name,
+            source,
+            what,
+            why,
+        } = bundle;
         if version_of("node").is_none() || version_of(npm()).is_none() {
             if !debian::here() {
                 return Err(missing("missing"));
             }
-            debian::install(
-                &["nodejs", "npm"],
-                "wasm-opt and esbuild, which shrink the package, run on Node",
-            )?;
+            debian::install(&["nodejs", "npm"], &format!("for {what}, {why}"))?;
         }
-        let tools = workspace.root().join("xtask/tools");
         let own = version_of("node").ok_or_else(|| missing("missing"))?;
         let (folder, version) = if major(&own).is_some_and(|major| major >= OLDEST) {
             (None, own)
         } else {
-            let (folder, version) = newer(cache, &tools.join("node"), &own)?;
+            let source = workspace.root().join("xtask/tools/node");
+            let (folder, version) = newer(cache, &source, &own)?;
             (Some(folder), version)
         };
-        let entry = from_npm(
-            cache,
-            "tools",
-            &tools,
-            "installs wasm-opt and esbuild from npm (they shrink the package)",
-        )?;
-        println!("set-up: Node {version} with wasm-opt and esbuild");
-        Ok(Self {
-            folder,
-            tools: entry,
-        })
+        let says = format!("installs {what} from npm ({why})");
+        let tools = from_npm(cache, name, &workspace.root().join(source), &says)?;
+        println!("set-up: Node {version} with {what}");
+        Ok(Self { folder, tools })
     }
 
     pub fn wasm_opt(&self) -> Command {
@@ -59,6 +89,10 @@ impl Node {
 
     pub fn esbuild(&self) -> Command {
         self.script("esbuild/bin/esbuild")
+    }
+
+    pub fn typedoc(&self) -> Command {
+        self.script("typedoc/bin/typedoc")
     }
 
     /// A program that runs on Node, or Node itself.

@@ -9,6 +9,7 @@ usage: cargo xtask <command>
   demo [--port N] [--ttl S]  build everything and serve the demo (port 0: any; ttl of its credentials in seconds)
   build [--report]           build the npm package in pkg/ and weigh it; --report lists the largest functions
   test [--only STEP]         all checks in order, or one: fmt, clippy, native, docs, fleet, build, package, browser, e2e
+  docs                       the API reference in target/docs, and the crates' own in target/doc; warnings are errors
   fleet [--whole] [--write]  simulate a fleet of sessions against one backend, with --whole one million of them;
                              --write puts the figures into docs/fleet.md
   mutants                    change the core in small ways and tell which changes no test notices (about 20 minutes)
@@ -20,6 +21,7 @@ pub enum Options {
     Demo { port: Option<u16>, ttl: Option<u32> },
     Build { report: bool },
     Test { only: Option<Step> },
+    Docs,
     Fleet { whole: bool, write: bool },
     Mutants,
     Help,
@@ -44,6 +46,7 @@ impl Options {
             },
             "build" => Self::Build { report: false },
             "test" => Self::Test { only: None },
+            "docs" => Self::Docs,
             "fleet" => Self::Fleet {
                 whole: false,
                 write: false,
@@ -132,6 +135,7 @@ mod tests {
                 write: true
             }
         );
+        assert_eq!(parse("docs").unwrap(), Options::Docs);
         assert_eq!(parse("mutants").unwrap(), Options::Mutants);
         assert_eq!(parse("--help").unwrap(), Options::Help);
         assert_eq!(parse("test --help").unwrap(), Options::Help);

@@ -116,6 +116,18 @@ pub fn in_view(command: &mut Command) -> Result<ExitStatus> {
     Ok(status)
 }
 
+/// Runs the program with its output in view. Whatever else than success is an error.
+pub fn succeeds(command: &mut Command) -> Result<()> {
+    let status = in_view(command)?;
+    if status.success() {
+        return Ok(());
+    }
+    Err(Failure::new(format!(
+        "{} failed ({status})",
+        describe(command)
+    )))
+}
+
 /// Runs the program with its output in view, and shows every line of its standard output to `reader` as well.
 pub fn in_view_and_read(command: &mut Command, mut reader: impl FnMut(&str)) -> Result<ExitStatus> {
     let described = describe(command);

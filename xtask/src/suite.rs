@@ -7,6 +7,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::cache::{self, Cache};
+use crate::docs;
 use crate::failure::{Context, Failure, Result};
 use crate::fleet;
 use crate::interrupt;
@@ -214,27 +215,16 @@ struct Suite<'a> {
 impl Suite<'_> {
     fn run(&mut self, step: Step) -> Result<()> {
         match step {
-            Step::Format => self.cargo(&["fmt", "--all", "--check"], &[]),
-            Step::Lints => self.cargo(
-                &[
-                    "clippy",
-                    "--workspace",
-                    "--all-targets",
-                    "--",
-                    "-D",
-                    "warnings",
-                ],
-                &[],
-            ),
-            Step::Docs => self.cargo(
-                &[
-                    "doc",
-                    "--workspace",
-                    "--no-deps",
-                    "--document-private-items",
-                ],
-                &[("RUSTDOCFLAGS", "-D warnings")],
-            ),
+            Step::Format => self.cargo(&["fmt", "--all", "--check"]),
+            Step::Lints => self.cargo(&[
+                "clippy",
+                "--workspace",
+                "--all-targets",
+                "--",
+                "-D",
+                "warnings",
+            ]),
+            Step::Docs => docs::build(self.workspace, self.cache),
             Step::Native => self.native(),
             Step::Fleet => fleet::check(self.workspace),
             Step::Build => self.build(),
@@ -242,20 +232,12 @@ impl Suite<'_> {
         }
     }
 
-    fn cargo(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Result<()> {
-        let status = process::in_view(
+    fn cargo(&self, arguments: &[&str]) -> Result<()> {
+        process::succeeds(
             Command::new(cargo())
                 .args(arguments)
-                .envs(environment.iter().copied())
                 .current_dir(self.workspace.root()),
-        )?;
-        if status.success() {
-            return Ok(());
-        }
-        Err(Failure::new(format!(
-            "`cargo {}` failed ({status})",
-            arguments.join(" ")
-        )))
+        )
     }
 
     fn native(&mut self) -> Result<()> {

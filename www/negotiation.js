@@ -52,7 +52,7 @@ export function negotiate(pc, signalling, { polite, onerror }) {
     settingAnswer = description.type === "answer";
     try {
       // On the polite end this takes back its own offer, if there is one.
-      await pc.setRemoteDescription(description);
+      await pc.setRemoteDescription(settingAnswer ? inOldRole(pc, description) : description);
     } finally {
       settingAnswer = false;
     }
@@ -61,4 +61,15 @@ export function negotiate(pc, signalling, { polite, onerror }) {
       signalling.send({ description: pc.localDescription });
     }
   }
+}
+
+/**
+ * Firefox answers the other end's ICE restart as DTLS client (`active`) even if it has been the server until then, which
+ * other browsers refuse. Nothing but the word is wrong: the DTLS association goes on as it is.
+ */
+function inOldRole(pc, { type, sdp }) {
+  const role = (description) => /^a=setup:(active|passive)/m.exec(description?.sdp)?.[1];
+  const ours = role(pc.currentLocalDescription);
+  const theirs = role(pc.currentRemoteDescription) ?? (ours && (ours === "active" ? "passive" : "active"));
+  return { type, sdp: theirs ? sdp.replace(/^a=setup:(active|passive)/gm, `a=setup:${theirs}`) : sdp };
 }

@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { BROWSERS, openBrowser } from "../harness/browsers.mjs";
 import { DemoServer } from "../harness/demo-server.mjs";
-import { assertCallLived, describeCall } from "../harness/verdict.mjs";
+import { assertCallLived, assertNeverStale, describeCall } from "../harness/verdict.mjs";
 
 const TTL_SECONDS = 20;
 const CALL_SECONDS = 120;
@@ -68,16 +68,7 @@ describe("a relayed call that outlives its credentials", { concurrency: true }, 
         });
 
         it(`the call never stood on an expired credential (${kind})`, (t) => {
-          const { credentials, allocations } = server;
-          let closest = Infinity;
-          for (const { at, end, type, port } of calls[kind].pairs) {
-            assert.equal(type, "relay", `end ${end} used a ${type} candidate`);
-            const allocation = allocations.findLast((candidate) => candidate.port === port && candidate.createdAt <= at + 50);
-            assert.ok(allocation, `no allocation has port ${port}`);
-            const left = credentials.get(allocation.username).expiresAt - at;
-            closest = Math.min(closest, left);
-            assert.ok(left > 0, `end ${end} stood on ${allocation.username} ${-left} ms after its expiry`);
-          }
+          const closest = assertNeverStale(calls[kind].pairs, server);
           t.diagnostic(`${name}, ${kind}: ${calls[kind].pairs.length} samples, at least ${Math.round(closest)} ms before expiry`);
           assert.ok(calls[kind].pairs.length > CALL_SECONDS, "the selected pairs were not sampled");
         });

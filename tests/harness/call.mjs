@@ -1,9 +1,10 @@
 // A call between two connections on one page, and what happened to it; or one end of a call whose other end is elsewhere.
 // Runs in the page.
 //
-// Signalling is "perfect negotiation" as the WebRTC specification prints it; end 1 is the polite one. Over a reliable,
-// ordered data channel each end sends a numbered message every 20 ms; the other counts what is lost, what is repeated,
-// and the time between arrivals.
+// Signalling is what the README tells an app to do; end 1 is the polite one. Over a reliable, ordered data channel each end
+// sends a numbered message every 20 ms; the other counts what is lost, what is repeated, and the time between arrivals.
+
+import { negotiate } from "/www/negotiation.js";
 
 /** How often each end sends a message, in ms. */
 const INTERVAL = 20;
@@ -142,9 +143,6 @@ export class End {
   incoming = new Tally();
   channel = null;
   errors = [];
-  makingOffer = false;
-  ignoreOffer = false;
-  settingAnswer = false;
   #signalling;
   #quiet = () => {};
   #painting = null;
@@ -153,7 +151,6 @@ export class End {
   constructor(pc, signalling, { index, events = [] }) {
     this.pc = pc;
     this.index = index;
-    this.polite = index === 1;
     this.events = events;
     this.#signalling = signalling;
     this.#wire();
@@ -172,23 +169,9 @@ export class End {
 
   #wire() {
     const { pc } = this;
-    this.#signalling.addEventListener("message", ({ detail }) => this.#receive(detail).catch((error) => this.#fail(error)));
+    negotiate(pc, this.#signalling, { polite: this.index === 1, onerror: (error) => this.#fail(error) });
     this.#signalling.addEventListener("error", ({ detail }) => this.#fail(detail));
-    pc.addEventListener("negotiationneeded", async () => {
-      this.note("negotiationneeded");
-      try {
-        this.makingOffer = true;
-        await pc.setLocalDescription();
-        this.#signalling.send({ description: pc.localDescription });
-      } catch (error) {
-        this.#fail(error);
-      } finally {
-        this.makingOffer = false;
-      }
-    });
-    pc.addEventListener("icecandidate", ({ candidate }) => {
-      if (candidate) this.#signalling.send({ candidate });
-    });
+    pc.addEventListener("negotiationneeded", () => this.note("negotiationneeded"));
     pc.addEventListener("icecandidateerror", (event) => {
       const { errorCode, errorText, url, address, port } = event;
       this.note("icecandidateerror", { errorCode, errorText, url, address, port });
@@ -204,34 +187,6 @@ export class End {
       document.body.append(video);
       video.play().catch(() => {});
     });
-  }
-
-  async #receive({ description, candidate }) {
-    const { pc } = this;
-    if (pc.signalingState === "closed") return;
-    if (description) {
-      const ready = !this.makingOffer && (pc.signalingState === "stable" || this.settingAnswer);
-      const collision = description.type === "offer" && !ready;
-      this.ignoreOffer = !this.polite && collision;
-      if (this.ignoreOffer) {
-        this.note("offer ignored");
-        return;
-      }
-      this.settingAnswer = description.type === "answer";
-      await pc.setRemoteDescription(description);
-      this.settingAnswer = false;
-      this.note("remote description", { type: description.type });
-      if (description.type === "offer") {
-        await pc.setLocalDescription();
-        this.#signalling.send({ description: pc.localDescription });
-      }
-    } else {
-      try {
-        await pc.addIceCandidate(candidate);
-      } catch (error) {
-        if (!this.ignoreOffer) throw error;
-      }
-    }
   }
 
   #open(channel) {

@@ -17,7 +17,7 @@ export class DemoServer {
   static async start({ ttl = 20, args = [] } = {}) {
     if (!PROGRAM) throw new Error("TURN_DEMO_SERVER must name the turn-demo-server program");
     const server = new DemoServer();
-    const folders = ["--pkg", FOLDERS["/pkg"], "--mount", `/harness=${FOLDERS["/harness"]}`];
+    const folders = ["--pkg", FOLDERS["/pkg"], ...["/harness", "/www"].flatMap((path) => ["--mount", `${path}=${FOLDERS[path]}`])];
     server.#child = new Child(PROGRAM, ["--port", "0", "--ttl", String(ttl), ...folders, ...args], {
       // Credentials of a real provider in the environment would switch the embedded TURN server off.
       env: { TURN_KEY_ID: "", TURN_KEY_API_TOKEN: "", RUST_LOG: "" },

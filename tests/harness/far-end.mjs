@@ -2,7 +2,7 @@
 // app does what the README tells it: when its connection is lost it makes another one, at once, and the other end follows.
 import { openTurnSession } from "/pkg/index.js";
 import { RoomSignalling } from "/room.js";
-import { End, until } from "./call.mjs";
+import { End, selectedPair, until } from "./call.mjs";
 import { listen } from "./sdk-call.mjs";
 
 const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -23,6 +23,8 @@ export class FarEnd {
   #connections = [];
   #events = [];
   #reading = Promise.resolve();
+  #pairs = [];
+  #sampling = null;
 
   static async open({ index, room, options }) {
     const self = new FarEnd();
@@ -77,6 +79,30 @@ export class FarEnd {
     return heard().then(() => wait(1000)).then(heard).then(() => null, String);
   }
 
+  /** Notes the selected pair of the first connection every `interval` ms: `{at, end, type, port}`, `port` that of the relay. */
+  sample(interval = 500) {
+    this.#sampling = setInterval(async () => {
+      const selected = await selectedPair(this.#rounds[0].pc);
+      if (selected?.local) {
+        this.#pairs.push({ at: Date.now(), end: this.index, type: selected.local.candidateType, port: selected.local.port });
+      }
+    }, interval);
+  }
+
+  /** How often the session has said `type`. */
+  count(type) {
+    return this.heard.filter((event) => event.type === type).length;
+  }
+
+  /** Refreshes at `moment`, ms since the epoch, and waits until a restart has come of it and no other follows: the problem, or `null`. */
+  async refresh(moment) {
+    const from = this.heard.length;
+    const last = () => this.heard.slice(from).findLast(({ type }) => type === "restarting" || type === "restarted");
+    await wait(moment - Date.now());
+    const quiet = () => last()?.type === "restarted" && Date.now() - last().at > 2500;
+    return this.session.refresh().then(() => until(quiet, `end ${this.index} has restarted`, 30_000)).then(() => null, String);
+  }
+
   /** Sends no more; what is on its way may still arrive. */
   stop() {
     for (const { end } of this.#rounds) end.stop();
@@ -98,6 +124,7 @@ export class FarEnd {
       told: this.told,
       heard: this.heard,
       events: this.#events,
+      pairs: this.#pairs,
       expiresAt: this.expiresAt,
       timeOrigin: performance.timeOrigin,
       next: next && {
@@ -106,6 +133,7 @@ export class FarEnd {
         silence: next.firstArrival && Math.round(next.firstArrival - end.incoming.lastArrival),
       },
     };
+    clearInterval(this.#sampling);
     await this.session.close();
     for (const round of this.#rounds) round.end.close();
     this.room.close();

@@ -9,6 +9,7 @@ export function joined(reports, { problem, endedAt }) {
     ends: reports.map(({ sends, connectionState, errors }, end) => ({ ...sends, ...reports[1 - end].arrivals, connectionState, errors })),
     heard: reports.flatMap(({ heard }, end) => heard.map((event) => ({ ...event, session: end }))).sort((a, b) => a.at - b.at),
     events: reports.flatMap(({ events, timeOrigin }) => events.map((event) => ({ ...event, at: event.at + timeOrigin }))),
+    pairs: reports.flatMap(({ pairs }) => pairs),
     timeOrigin: 0,
     expiries: reports.map(({ expiresAt }) => expiresAt),
     anew: replaced.length === 0 ? null : {

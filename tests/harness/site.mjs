@@ -4,10 +4,11 @@ import { createServer } from "node:http";
 import { extname, join, normalize, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 
-/** Where the harness and the built package (TURN_WASM_PACKAGE, default pkg/) are served by {@link Site} and by the demo server's mounts. */
+/** Where the harness, the demo page and the built package (TURN_WASM_PACKAGE, default pkg/) are served by {@link Site} and by the demo server's mounts. */
 export const FOLDERS = {
   "/harness": fileURLToPath(new URL(".", import.meta.url)),
   "/pkg": process.env.TURN_WASM_PACKAGE || fileURLToPath(new URL("../../pkg/", import.meta.url)),
+  "/www": fileURLToPath(new URL("../../www/", import.meta.url)),
 };
 
 const TYPES = {

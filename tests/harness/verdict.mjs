@@ -32,3 +32,17 @@ export function assertCallLived({ ends, events }, { seconds, largestGap = 1000 }
     assert.ok(end.largestGap < largestGap, `${whose}: a gap of ${end.largestGap} ms between arrivals`);
   }
 }
+
+/** Fails unless every selected pair that was sampled is relayed, by an allocation whose credential lived. Returns the least ms that one had left. */
+export function assertNeverStale(pairs, { credentials, allocations }) {
+  let closest = Infinity;
+  for (const { at, end, type, port } of pairs) {
+    assert.equal(type, "relay", `end ${end} used a ${type} candidate`);
+    const allocation = allocations.findLast((candidate) => candidate.port === port && candidate.createdAt <= at + 50);
+    assert.ok(allocation, `no allocation has port ${port}`);
+    const left = credentials.get(allocation.username).expiresAt - at;
+    closest = Math.min(closest, left);
+    assert.ok(left > 0, `end ${end} stood on ${allocation.username} ${-left} ms after its expiry`);
+  }
+  return closest;
+}

@@ -8,7 +8,7 @@ use super::decimal::{self, decimal};
 use super::failure::{Code, Failure};
 use super::ice_server::{IceServer, Secret, Username};
 use super::selection::Drop;
-use super::text::{concat, cut, part};
+use super::text::{concat, cut, find, part};
 use super::uri::IceUri;
 use super::value::Value;
 use alloc::string::String;
@@ -328,11 +328,13 @@ fn shown(value: &Value<'_>) -> String {
     }
 }
 
-/// A URL as an error may show it: its beginning, up to what no URL has, and without what may be a password.
+/// A URL as an error may show it: its beginning, up to what no URL has, and without what may be a password. Of what has no
+/// colon nothing: it may be a secret in the wrong place.
 fn printable(text: &str) -> String {
     let begin = text.bytes().rposition(|byte| byte == b'@').unwrap_or(0);
     let fits = |byte: &u8| (b' '..0x7f).contains(byte);
-    let length = text.bytes().skip(begin).take(100).take_while(fits).count();
+    let most = find(text, b':').map_or(0, |_| 100);
+    let length = text.bytes().skip(begin).take(most).take_while(fits).count();
     let end = begin + length;
     concat(&[
         if begin > 0 { "…" } else { "" },
@@ -812,8 +814,11 @@ mod tests {
     #[test]
     fn a_url_in_an_error_is_cut_and_shows_no_password() {
         assert_eq!(printable("turn:user:hunter2@host"), "…@host");
+        for secret in ["hunter2", "turn"] {
+            assert_eq!(printable(secret), "…");
+        }
         assert_eq!(printable("turn:a\nb"), "turn:a…");
         assert_eq!(printable("turn:bücher.example"), "turn:b…");
-        assert_eq!(printable(&"x".repeat(500)).chars().count(), 101);
+        assert_eq!(printable(&"x:".repeat(500)).chars().count(), 101);
     }
 }

@@ -1,0 +1,8 @@
+#![no_main]
+#[path = "../checks.rs"]
+#[allow(dead_code, reason = "the other target's")]
+mod checks;
+#[path = "../../tests/driver/words.rs"]
+mod words;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| checks::response(bytes));

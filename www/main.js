@@ -8,6 +8,7 @@ import { Ledger } from "./ledger.js";
 import { Log } from "./log.js";
 import { receivedVideo } from "./pair.js";
 import { TestPicture } from "./picture.js";
+import { ProbeTable } from "./probe.js";
 import { Ring } from "./ring.js";
 import { tell } from "./story.js";
 import { explain, missing, short, span } from "./words.js";
@@ -15,6 +16,7 @@ import { explain, missing, short, span } from "./words.js";
 const element = (id) => document.getElementById(id);
 const buttons = { start: element("start"), hangUp: element("hang-up"), refresh: element("refresh"), revoke: element("revoke") };
 const log = new Log(element("log"), element("log-summary"));
+const probeTable = new ProbeTable(element("probe-results"), element("probe-summary"));
 const ring = new Ring(element("ring-left"), element("ring-refresh"));
 
 /** The running call and what belongs to it; `null` between calls. */
@@ -209,6 +211,23 @@ async function revoke() {
   });
 }
 
+/** Tries the call's servers, or without a call those of a session for that alone. */
+async function probe() {
+  element("probe").disabled = true;
+  notice(null);
+  probeTable.clear("The servers are being tried…");
+  let own = null;
+  try {
+    const session = running?.session ?? (own = await open());
+    probeTable.show(await session.probe());
+  } catch (error) {
+    probeTable.clear("The servers could not be tried.");
+    notice(explain(error));
+  }
+  await own?.close({ revoke: true });
+  element("probe").disabled = false;
+}
+
 /** Does what a button asks for during a call, and says so if it fails. */
 async function attempt(action) {
   const during = running;
@@ -247,9 +266,13 @@ function prepare() {
   buttons.hangUp.addEventListener("click", hangUp);
   buttons.refresh.addEventListener("click", refresh);
   buttons.revoke.addEventListener("click", revoke);
+  element("probe").addEventListener("click", probe);
   enable({});
   load().then(
-    () => enable({ start: true }),
+    () => {
+      enable({ start: true });
+      element("probe").disabled = false;
+    },
     (error) => notice(sdk ? explain(error) : "turn-wasm did not load. Build it with “cargo xtask build”, then load the page again."),
   );
   watchAnswers((answer) => figures.showAnswer(answer, ++answers));

@@ -55,6 +55,23 @@ export function explain(error) {
   }
 }
 
+/** What a server gave, by the type of its candidate. */
+export function gives(candidateType) {
+  switch (candidateType) {
+    case "relay":
+      return "A relay";
+    case "srflx":
+      return "This device's address, as others see it";
+    default:
+      return "This device's own address: there is no NAT between";
+  }
+}
+
+/** Why a server gave nothing. Code 0 is no code of a server's. */
+export function saysWhy({ code, message }) {
+  return sentence(code === 0 ? message : `${message} (${code})`);
+}
+
 function refusal(status) {
   switch (status) {
     case 401:

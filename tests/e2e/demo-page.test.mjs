@@ -33,6 +33,20 @@ for (const name of BROWSERS) {
       await server?.stop();
     });
 
+    it("shows which servers answer", async () => {
+      await click(page, "probe");
+      await page.waitForSelector("#probe:not([disabled])");
+      assert.equal(await text(page, "probe-summary"), "3 of 3 servers answer.");
+      const rows = await page.$$eval("#probe-results tbody tr", (lines) => lines.map((line) => [...line.cells].map((cell) => cell.textContent)));
+      const schemes = rows.map(([url]) => url.replace(/127\.0\.0\.1:\d+/, "…"));
+      assert.deepEqual(schemes, ["stun:…", "turn:…?transport=udp", "turn:…?transport=tcp"]);
+      assert.match(rows[0][1], /^This device's/);
+      for (const [, gives] of rows.slice(1)) assert.equal(gives, "A relay");
+      for (const [, , after] of rows) assert.match(after, /^\d+ ms$/);
+      // The credentials were fetched for that alone, and given back.
+      assert.match(server.log, /credential revoked/);
+    });
+
     it("starts a call through the relay at one click", async () => {
       await click(page, "start");
       await page.waitForSelector("#status[data-state=connected]");

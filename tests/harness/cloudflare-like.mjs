@@ -1,5 +1,7 @@
-// The eight URLs that Cloudflare hands out, answered by coturn in a network of this script's own.
+// The eight URLs that Cloudflare hands out, answered by coturn in a network of this script's own. Nobody answers at the two
+// alternates on port 53.
 import { execFile } from "node:child_process";
+import { createSocket } from "node:dgram";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -18,10 +20,10 @@ const TURN = [
   "turns:HOST:443?transport=tcp",
 ];
 
-/** Nobody answers at the alternates on port 53. */
-export const PORT_53 = /:53(\?|$)/;
-
 export class CloudflareLike {
+  /** Packets that came to port 53 so far. */
+  packetsAtPort53 = 0;
+  #port53 = createSocket("udp4", () => this.packetsAtPort53++);
   #coturn;
   #directory;
 
@@ -30,6 +32,7 @@ export class CloudflareLike {
     self.#directory = await mkdtemp(join(tmpdir(), "turn-wasm-certificate-"));
     const certificate = { cert: join(self.#directory, "cert.pem"), pkey: join(self.#directory, "key.pem") };
     try {
+      await new Promise((resolve, reject) => self.#port53.once("error", reject).bind(53, HERE.address, resolve));
       await promisify(execFile)("openssl", [
         "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
         "-subj", `/CN=${HERE.name}`, "-addext", `subjectAltName=DNS:${HERE.name}`, "-out", certificate.cert, "-keyout", certificate.pkey,
@@ -47,14 +50,15 @@ export class CloudflareLike {
     return self;
   }
 
-  /** For `browser`. Nobody answers at the URLs that match `silent`. */
-  iceServers(browser, { silent = PORT_53 } = {}) {
-    const at = (url) => url.replace("HOST", (silent.test(url) ? NOWHERE : HERE).in(browser));
+  /** For `browser`. What is sent to the URLs that match `lost` gets lost. */
+  iceServers(browser, { lost } = {}) {
+    const at = (url) => url.replace("HOST", (lost?.test(url) ? NOWHERE : HERE).in(browser));
     return [{ urls: STUN.map(at) }, { urls: TURN.map(at), ...this.#coturn.credential({ ttl: 600 }) }];
   }
 
   async stop() {
     await this.#coturn?.stop();
+    this.#port53.close();
     await rm(this.#directory, { recursive: true, force: true });
   }
 

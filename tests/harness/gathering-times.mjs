@@ -1,25 +1,12 @@
-// Measures how long one browser takes until its candidates are there, by the ways in WAYS: run it in a network of its own
-// with the browser's name, the number of rounds, and how long to wait for `complete` at most, in ms. Prints
-// {version, ways: [{way, times}]}, `times` in ms with null for one that was not complete in time.
+// Measures how long one browser takes until its candidates are there. Run it in a network of its own with the browser's
+// name and JSON: `rounds` by the name of a way in gathering-ways.mjs, and `atMost`, how many ms to wait for `complete`. Prints {version, load, packetsAtPort53, ways: {name: [{ms, relays}]}}, `ms` null if it was not complete by then.
+import { loadavg } from "node:os";
 import { openBrowser } from "./browsers.mjs";
-import { CloudflareLike, PORT_53 } from "./cloudflare-like.mjs";
+import { CloudflareLike } from "./cloudflare-like.mjs";
+import { WAYS } from "./gathering-ways.mjs";
 import { Site } from "./site.mjs";
 
-const KEEP = { urls: { port53: "keep" } };
-
-// What nobody answers at, the session's options, and what the app waits for.
-const WAYS = {
-  "port 53 kept, complete": [PORT_53, KEEP, "complete"],
-  "port 53 kept, localDescription": [PORT_53, KEEP, "localDescription"],
-  "trickle: false, complete": [PORT_53, { trickle: false }, "complete"],
-  "trickle: false, localDescription": [PORT_53, { trickle: false }, "localDescription"],
-  "no UDP, complete": [/stun:|udp/, { trickle: false }, "complete"],
-  "no UDP, localDescription": [/stun:|udp/, { trickle: false }, "localDescription"],
-  "port 443 silent, complete": [/:(53|443)(\?|$)/, { trickle: false }, "complete"],
-  "port 443 silent, localDescription": [/:(53|443)(\?|$)/, { trickle: false }, "localDescription"],
-};
-
-// Runs in the page. Connections that only wait do so side by side.
+// Runs in the page. Where the first connection waits long, the others do so side by side.
 async function gatherings({ iceServers, options, until, rounds, atMost }) {
   const { openTurnSession } = await import("/pkg/index.js");
   const session = await openTurnSession({ source: async () => ({ iceServers, ttl: 600 }), ...options });
@@ -51,25 +38,27 @@ async function gatherings({ iceServers, options, until, rounds, atMost }) {
     return { ms: there ? ms : null, relays: [...new Set(relays)].sort() };
   };
 
-  const results = [];
-  if (until === "complete") results.push(...(await Promise.all(Array.from({ length: rounds }, once))));
+  const results = [await once()];
+  const long = results[0].ms === null || results[0].ms > 5000;
+  if (long) results.push(...(await Promise.all(Array.from({ length: rounds - 1 }, once))));
   else while (results.length < rounds) results.push(await once());
   await session.close();
   return results;
 }
 
-const [name, rounds, atMost] = process.argv.slice(2);
+const name = process.argv[2];
+const { rounds, atMost } = JSON.parse(process.argv[3]);
 const site = await Site.start();
 const servers = await CloudflareLike.start();
 const browser = await openBrowser(name, { loopback: false, flags: name === "chromium" ? ["--ignore-certificate-errors"] : [] });
 const page = await browser.page(site.page);
-const measured = {};
-for (const [way, [silent, options, until]] of Object.entries(WAYS)) {
-  const iceServers = servers.iceServers(name, { silent });
-  measured[way] = await page.evaluate(gatherings, { iceServers, options, until, rounds: Number(rounds), atMost: Number(atMost) });
+const ways = {};
+for (const { name: way, options, lost, until } of WAYS.filter((way) => rounds[way.name])) {
+  const iceServers = servers.iceServers(name, { lost });
+  ways[way] = await page.evaluate(gatherings, { iceServers, options, until, rounds: rounds[way], atMost });
 }
-const version = await browser.version();
+const result = { version: await browser.version(), load: loadavg()[1], packetsAtPort53: servers.packetsAtPort53, ways };
 await browser.close();
 await servers.stop();
 await site.stop();
-console.log(JSON.stringify({ version, ways: measured }));
+console.log(JSON.stringify(result));

@@ -115,14 +115,26 @@ export interface HttpSource {
   timeout?: number;
 }
 
-/** Why a credential is asked for. */
+/**
+ * Why a credential is asked for. `initial`: the session opens. `scheduled`: it is time. `manual`: `refresh()`. `rejected`: the TURN
+ * server refused the one held. `wake`: the page woke up or came online, and a fetch was due or the last one had failed. A retry
+ * keeps the reason, but for that of `manual`, which is `scheduled`.
+ */
 export type RefreshReason = "initial" | "scheduled" | "manual" | "rejected" | "wake";
 
 /**
  * Fetches a credential in your own way and resolves with the provider's response (the parsed JSON).
  * What it throws counts as a retryable failure, unless it is a {@link TurnError} with `retryable: false`.
  */
-export type CredentialProvider = (request: { reason: RefreshReason; signal: AbortSignal }) => Promise<unknown>;
+export type CredentialProvider = (request: CredentialRequest) => Promise<unknown>;
+
+/** What a {@link CredentialProvider} is called with. */
+export interface CredentialRequest {
+  /** Why a credential is asked for; for your backend's statistics. */
+  reason: RefreshReason;
+  /** Aborted when the response is no longer wanted, as when the session is closed. Pass it on to `fetch`. */
+  signal: AbortSignal;
+}
 
 /**
  * Where a session stands. `active`: the credential is live. `refreshing`: a fetch is under way. `retrying`: the last
@@ -304,16 +316,20 @@ export class TurnSession extends EventTarget {
   createPeerConnection(configuration?: RTCConfiguration): RTCPeerConnection;
   /**
    * Keeps a connection made elsewhere fresh: its servers are replaced by the session's now and at each refresh.
-   * Attaching twice changes the policy.
+   * Attaching twice changes the policy. `iceRestart`: for this connection, by default the session's.
    *
    * @throws {TurnError} `closed`, `invalid-option`, or `apply-failed` if `setConfiguration` refuses.
    */
   attach(pc: RTCPeerConnection, options?: { iceRestart?: IceRestartPolicy }): void;
   /** Leaves a connection alone from now on. Its servers stay as they are. */
   detach(pc: RTCPeerConnection): void;
-  /** The servers in force, for other libraries. A new array each time; read it anew for each connection. */
+  /**
+   * The servers in force, for other libraries. A new array each time; read it anew for each connection.
+   *
+   * @throws {TurnError} `closed` after `close()`.
+   */
   readonly iceServers: RTCIceServer[];
-  /** A snapshot of where the session stands. No secrets. */
+  /** A snapshot of where the session stands, a new object each time; after `close()` the last one. No secrets. */
   readonly state: TurnSessionState;
   /**
    * Asks for a fresh credential now. A fetch already under way is shared.
@@ -376,6 +392,7 @@ export type TurnErrorCode =
 
 /** Every error of this package. The message says what came, what was expected and what to do; it holds no secret. */
 export class TurnError extends Error {
+  /** For your own {@link CredentialProvider}. `retryable` is `false` by default. */
   constructor(code: TurnErrorCode, message: string, options?: { status?: number; retryable?: boolean; cause?: unknown });
   /** For logs, and for telling it from other errors where `instanceof` cannot (another window's error). */
   readonly name: "TurnError";

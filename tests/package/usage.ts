@@ -1,8 +1,11 @@
 // How an app may use the package, and how it may not. Compiled by types.test.mjs, never run.
 import { iceServersFromLink, init, openTurnSession, TurnError, TurnSession } from "turn-wasm";
 import type {
-  CredentialProvider, HttpSource, ProbeResult, RefreshReason, TurnErrorCode, TurnSessionOptions, TurnSessionState,
+  CredentialProvider, CredentialRequest, HttpSource, IceRestartPolicy, ProbeResult, RefreshReason, TurnErrorCode, TurnSessionEventMap,
+  TurnSessionOptions, TurnSessionState, TurnSessionStatus, UrlOptions, WasmInput,
 } from "turn-wasm";
+import * as inline from "turn-wasm/inline";
+import type wasm from "turn-wasm/wasm";
 
 const provider: CredentialProvider = async ({ reason, signal }) => {
   const why: RefreshReason = reason;
@@ -81,6 +84,60 @@ export async function uses(): Promise<void> {
   await session.close({ revoke: true });
 }
 
+// Every event, with every detail it has.
+export function events(session: TurnSession): void {
+  const on = <K extends keyof TurnSessionEventMap>(type: K, read: (detail: TurnSessionEventMap[K]["detail"]) => void): void =>
+    session.addEventListener(type, ({ detail }) => read(detail));
+  type Moved = { reason: RefreshReason; at: number | null };
+  on("refreshed", ({ reason, expiresAt, refreshAt, username, changed }) =>
+    void ([reason, expiresAt, refreshAt, username, changed] satisfies [RefreshReason, number, number, string | null, boolean]));
+  on("refresherror", ({ reason, error, attempts, retryAt }) =>
+    void [{ reason, at: retryAt } satisfies Moved, error satisfies TurnError, attempts satisfies number]);
+  on("expired", ({ error }) => void (error satisfies TurnError));
+  on("applied", ({ connection }) => connection.restartIce());
+  on("applyerror", ({ connection, error }) => void [connection.close(), error.code]);
+  on("restarting", ({ connection, initiator, reason }) =>
+    void [connection.iceGatheringState, initiator satisfies "local" | "remote", reason satisfies "refresh" | "repair" | "other"]);
+  on("restarted", ({ connection, initiator, duration }) => void [connection.iceGatheringState, initiator satisfies "local" | "remote", duration.toFixed()]);
+  on("restartstalled", ({ connection, message }) => void [connection.iceGatheringState, message.length]);
+  on("connectionlost", ({ connection }) => connection.close());
+  on("warning", ({ message }) => void message.length);
+  on("ttlassumed", ({ ttl }) => void ttl.toFixed());
+  on("statechange", ({ status, previous }) => void ([status, previous] satisfies [TurnSessionStatus, TurnSessionStatus]));
+  on("closed", (detail) => void (detail satisfies null));
+  // No event was forgotten above.
+  const all: Record<keyof TurnSessionEventMap, true> = {
+    refreshed: true, refresherror: true, expired: true, applied: true, applyerror: true, restarting: true, restarted: true,
+    restartstalled: true, connectionlost: true, warning: true, ttlassumed: true, statechange: true, closed: true,
+  };
+  void all;
+  const listener = (event: TurnSessionEventMap["refreshed"]): void => void event.detail.username;
+  session.addEventListener("refreshed", listener, { once: true });
+  session.removeEventListener("refreshed", listener);
+}
+
+// The other entry is the same package.
+export async function inlined(): Promise<inline.TurnSession> {
+  await inline.init();
+  const session: TurnSession = await inline.openTurnSession({ source: async ({ signal }: CredentialRequest) => fetch("/turn", { signal }) });
+  const error: TurnError = new inline.TurnError("network", "no network");
+  void error;
+  return session;
+}
+
+export async function fromFile(file: typeof wasm): Promise<void> {
+  const input: WasmInput = typeof file === "string" ? new URL(file, location.href) : file;
+  await init(input);
+  await init(Promise.resolve(input));
+}
+
+export async function disposes(): Promise<void> {
+  const policy: IceRestartPolicy = "always";
+  const urls: UrlOptions = { port53: "keep" };
+  await using session = await openTurnSession({ source: "/turn", iceRestart: policy, urls });
+  void session.iceServers;
+}
+
 export async function misuses(session: TurnSession): Promise<void> {
   // @ts-expect-error: a source is required
   await openTurnSession({});
@@ -104,6 +161,28 @@ export async function misuses(session: TurnSession): Promise<void> {
   session.free();
   // @ts-expect-error: `refreshed` has no duration
   session.addEventListener("refreshed", (event) => event.detail.duration);
+  // @ts-expect-error: no such option
+  await openTurnSession({ source: "/turn", ttls: 600 });
+  // @ts-expect-error: a whole HttpSource needs its url
+  await openTurnSession({ source: { method: "POST" } });
+  // @ts-expect-error: a provider is asynchronous
+  await openTurnSession({ source: () => ({ iceServers: [] }) });
+  // @ts-expect-error: an option of attach
+  session.attach(new RTCPeerConnection(), "never");
+  // @ts-expect-error: what is known of a response is for the package to say
+  const provider: CredentialProvider = async ({ reason }) => reason.status;
+  // @ts-expect-error: no such event to be typed
+  type Unknown = TurnSessionEventMap["refresh"];
+  // @ts-expect-error: nothing without a name
+  session.addEventListener();
+  // @ts-expect-error: `closed` has no details
+  session.addEventListener("closed", ({ detail }) => detail.reason);
+  // @ts-expect-error: read-only
+  session.state.urls.push("turn:turn.example");
+  // @ts-expect-error: may be null once closed
+  const until: number = session.state.expiresAt;
+  // @ts-expect-error: not exported
+  await import("turn-wasm/dist/turn_wasm.js");
   // @ts-expect-error: a header's value
   iceServersFromLink(new Headers());
   // @ts-expect-error: no such code

@@ -8,6 +8,7 @@ mod debian;
 mod docs;
 mod failure;
 mod fleet;
+mod inline;
 mod interrupt;
 mod mutants;
 mod node;

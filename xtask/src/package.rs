@@ -1,10 +1,12 @@
 //! The npm package's generated half: pkg/dist, from the crate and its browser layer, through wasm-opt and esbuild.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::cache::Cache;
 use crate::failure::{Context, Result};
+use crate::inline;
 use crate::node::Node;
 use crate::process;
 use crate::progress;
@@ -36,6 +38,9 @@ const ESBUILD: [&str; 4] = [
 
 /// What the package carries of the repository's own papers.
 const PAPERS: [&str; 3] = ["CHANGELOG.md", "LICENSE-APACHE", "LICENSE-MIT"];
+
+/// The hand-written entries in pkg/.
+const ENTRIES: [&str; 2] = ["index.js", "inline.js"];
 
 /// How many functions `--report` lists.
 const LARGEST: &str = "10";
@@ -90,24 +95,22 @@ pub fn build(workspace: &Workspace, tools: &Tools, report: bool) -> Result<Size>
         .join("release")
         .join(format!("{NAME}.wasm"));
 
+    let package = workspace.root().join("pkg");
     let stage = Stage::new(target.join(format!("package-{}", std::process::id())))?;
     println!("build: both halves made smaller (wasm-opt, esbuild)");
-    let dist = stage.folder("dist")?;
-    let wasm = optimised(tools, &module, &dist, &["--strip-debug"])?;
-    let script = bundled(tools, workspace, &dist)?;
+    // Beside its place, so that the map's paths to the sources hold there, and one rename moves it in.
+    let dist = Stage::new(package.join(format!(".dist-new-{}", std::process::id())))?;
+    let wasm = optimised(tools, &module, &dist.0, &symbols(&dist.0))?;
+    let text = inlined(&wasm)?;
+    let script = bundled(tools, workspace, &dist.0)?;
+    let entries = minified(
+        tools,
+        &package,
+        &stage.folder("entries")?,
+        &ENTRIES.map(|name| package.join(name)),
+    )?;
 
-    let mut measured = vec![wasm, script];
-    let entry = workspace.root().join("pkg/index.js");
-    if entry.is_file() {
-        measured.extend(minified(
-            tools,
-            &workspace.root().join("pkg"),
-            &stage.folder("entry")?,
-            &[entry],
-        )?);
-    } else {
-        println!("        pkg/index.js does not exist yet, so the sum lacks it");
-    }
+    let measured: Vec<_> = [wasm, text, script].into_iter().chain(entries).collect();
     let scripts = workspace.root().join("xtask/tools");
     let sizes = size::measure(&tools.node, &scripts.join("sizes.mjs"), &measured)?;
     let rows: Vec<_> = measured
@@ -120,7 +123,17 @@ pub fn build(workspace: &Workspace, tools: &Tools, report: bool) -> Result<Size>
         })
         .zip(sizes)
         .collect();
-    println!("{}", size::table(&rows));
+    let entry = |files: &[&str]| -> Vec<_> {
+        rows.iter()
+            .filter(|(name, _)| files.contains(&name.as_str()))
+            .cloned()
+            .collect()
+    };
+    let default = entry(&["turn_wasm_bg.wasm", "turn_wasm.js", "index.js"]);
+    println!("{}", size::table(&default));
+    println!("turn-wasm/inline, in the place of turn-wasm:");
+    let inline = ["turn_wasm_inline.js", "turn_wasm.js", "inline.js"];
+    println!("{}", size::table(&entry(&inline)));
     if report {
         let wasm = optimised(tools, &module, &stage.folder("named")?, &["--debuginfo"])?;
         let mut list = tools.node.run("node");
@@ -131,18 +144,32 @@ pub fn build(workspace: &Workspace, tools: &Tools, report: bool) -> Result<Size>
         )?;
         println!("the largest functions, in bytes of code:\n{functions}");
     }
-    let package = workspace.root().join("pkg");
-    publish(&dist, &package.join("dist"))?;
+    publish(dist, &package.join("dist"))?;
     for paper in PAPERS {
         let from = workspace.root().join(paper);
         fs::copy(&from, package.join(paper))
             .context(|| format!("cannot copy {}", from.display()))?;
     }
-    Ok(rows.iter().map(|(_, size)| *size).sum())
+    Ok(default.iter().map(|(_, size)| *size).sum())
+}
+
+/// Takes the functions' names out of the module and keeps them in a file that is no part of the package: a line
+/// `index:name` for each `wasm-function[index]` of a stack trace.
+fn symbols(dist: &Path) -> [String; 2] {
+    let names = dist.join(format!("{NAME}_bg.symbols"));
+    [
+        format!("--symbolmap={}", names.display()),
+        "--strip-debug".to_owned(),
+    ]
 }
 
 /// Makes the module smaller.
-fn optimised(tools: &Tools, module: &Path, into: &Path, also: &[&str]) -> Result<PathBuf> {
+fn optimised<S: AsRef<OsStr>>(
+    tools: &Tools,
+    module: &Path,
+    into: &Path,
+    also: &[S],
+) -> Result<PathBuf> {
     let to = into.join(format!("{NAME}_bg.wasm"));
     process::with_progress(
         tools
@@ -168,7 +195,16 @@ fn optimised(tools: &Tools, module: &Path, into: &Path, also: &[&str]) -> Result
     Ok(to)
 }
 
-/// Makes one module of the browser layer's JavaScript.
+/// Writes the module once more, as text in a JavaScript module beside it.
+fn inlined(wasm: &Path) -> Result<PathBuf> {
+    let bytes = fs::read(wasm).context(|| format!("cannot read {}", wasm.display()))?;
+    let to = wasm.with_file_name(format!("{NAME}_inline.js"));
+    let script = format!("export default \"{}\";\n", inline::text(&bytes));
+    fs::write(&to, script).context(|| format!("cannot write {}", to.display()))?;
+    Ok(to)
+}
+
+/// Makes one module of the browser layer's JavaScript, and a map of it to the sources, which is no part of the package.
 fn bundled(tools: &Tools, workspace: &Workspace, into: &Path) -> Result<PathBuf> {
     let to = into.join(format!("{NAME}.js"));
     process::with_progress(
@@ -177,7 +213,7 @@ fn bundled(tools: &Tools, workspace: &Workspace, into: &Path) -> Result<PathBuf>
             .esbuild()
             .arg(workspace.root().join("src/browser/entry.js"))
             .args(ESBUILD)
-            .arg("--bundle")
+            .args(["--bundle", "--sourcemap=external"])
             .arg(format!("--outfile={}", to.display())),
     )?;
     Ok(to)
@@ -200,25 +236,15 @@ fn minified(tools: &Tools, base: &Path, into: &Path, modules: &[PathBuf]) -> Res
         .collect())
 }
 
-/// Puts the finished folder in the place of the old one. The copy is made beside it, since a rename cannot leave the
-/// file system; what a reader sees is the old folder or the new one, but for the moment between two renames.
-fn publish(dist: &Path, place: &Path) -> Result<()> {
-    let beside =
-        |ending: &str| place.with_file_name(format!(".dist-{ending}-{}", std::process::id()));
-    let new = Stage::new(beside("new"))?;
-    let old = beside("old");
-    for file in fs::read_dir(dist)
-        .context(|| format!("cannot read {}", dist.display()))?
-        .flatten()
-    {
-        let to = new.0.join(file.file_name());
-        fs::copy(file.path(), &to).context(|| format!("cannot write {}", to.display()))?;
-    }
+/// Puts the finished folder in the place of the old one. What a reader sees is the old folder or the new one, but for
+/// the moment between two renames.
+fn publish(dist: Stage, place: &Path) -> Result<()> {
+    let old = place.with_file_name(format!(".dist-old-{}", std::process::id()));
     if place.exists() {
         fs::rename(place, &old).context(|| format!("cannot move {}", place.display()))?;
     }
     let moved =
-        fs::rename(&new.0, place).context(|| format!("cannot move into {}", place.display()));
+        fs::rename(&dist.0, place).context(|| format!("cannot move into {}", place.display()));
     let _ = fs::remove_dir_all(&old);
     moved
 }

@@ -1,5 +1,6 @@
 //! Which fleets are run, and on how many cores.
 
+use std::ops::Range;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -71,21 +72,20 @@ impl Run {
 }
 
 /// When the first refreshes of a fleet opened within a minute begin and end, in seconds.
-pub fn wave(policy: Policy, ttl: u64) -> std::ops::Range<u64> {
+pub fn wave(policy: Policy, ttl: u64) -> Range<u64> {
     match policy {
         Policy::TurnWasm => ttl - 2 * margin(ttl)..ttl - margin(ttl) + MINUTE,
         _ => policy.period(ttl)..policy.period(ttl) + MINUTE,
     }
 }
 
-/// The steady state begins here, in seconds, and lasts as long again.
-pub fn steady(scenario: &Scenario) -> std::ops::Range<u64> {
-    let begins = match scenario.opening {
-        // Some ten refreshes, after which a short ttl has forgotten the first minute.
-        Opening::Together => HOUR,
-        Opening::Apart => scenario.opens_within(),
-    };
-    begins..2 * begins
+/// The steady state that is looked at, in seconds.
+pub fn steady(scenario: &Scenario) -> Range<u64> {
+    match scenario.opening {
+        // After some ten refreshes a short ttl has forgotten the first minute.
+        Opening::Together => HOUR..HOUR + HOUR / 2,
+        Opening::Apart => scenario.opens_within()..2 * scenario.opens_within(),
+    }
 }
 
 fn scenarios(size: Size) -> Vec<(Question, Scenario, u64)> {
@@ -107,8 +107,9 @@ fn scenarios(size: Size) -> Vec<(Question, Scenario, u64)> {
             let middle = (wave.start + wave.end) / 2;
             let mut add = |question, scenario| scenarios.push((question, scenario, copies));
             if ttl == SHORT {
-                let outage = 2 * HOUR..2 * HOUR + LONG_OUTAGE;
-                let until = outage.end + HOUR;
+                let begins = steady(&basis).end;
+                let outage = begins..begins + LONG_OUTAGE;
+                let until = outage.end + LONG_OUTAGE;
                 add(Question::LongOutage, basis.with(outage, until));
             } else {
                 let begins = middle - LONG_OUTAGE / 2;
@@ -145,13 +146,17 @@ fn scenarios(size: Size) -> Vec<(Question, Scenario, u64)> {
             add(Question::ShortOutages, short);
 
             if ttl == DAY && policy == Policy::TurnWasm {
+                // All of a million that wait for an hour try a hundred million times: a tenth of them here at all sizes.
+                let (sessions, limit, _) = Size::Scaled.fleet(ttl);
                 for after in IN_WAVE {
                     let begins = wave.start + after;
                     let outage = begins..begins + margin(ttl) * 98 / 100;
-                    add(
-                        Question::ShortOutageInWave,
-                        basis.with(outage, begins + 4 * HOUR),
-                    );
+                    let scenario = Scenario {
+                        sessions,
+                        limit,
+                        ..basis.with(outage, begins + 4 * HOUR)
+                    };
+                    add(Question::ShortOutageInWave, scenario);
                 }
             }
         }
@@ -160,7 +165,7 @@ fn scenarios(size: Size) -> Vec<(Question, Scenario, u64)> {
 }
 
 impl Scenario {
-    fn with(&self, outage: std::ops::Range<u64>, until: u64) -> Self {
+    fn with(&self, outage: Range<u64>, until: u64) -> Self {
         Self {
             outages: vec![outage],
             until,

@@ -22,7 +22,7 @@ pub fn missed(runs: &[Run]) -> Vec<String> {
     {
         let (scenario, record) = (&run.scenario, &run.record);
         let ttl = scenario.ttl;
-        if run.question == Question::ShortOutages {
+        if run.shows_steady() {
             let span = steady(scenario);
             let ratio = record.peak_over(stretch(ttl), &span) / record.mean(&span);
             if ratio > PEAK_TO_MEAN {

@@ -25,9 +25,9 @@ pub const IN_WAVE: [u64; 2] = [0, 30 * MINUTE];
 pub enum Question {
     /// The first refreshes after all sessions opened within a minute, nothing in their way.
     Wave,
-    /// The same with an outage of half an hour in the middle of it; with the short ttl in the steady state.
+    /// The same with an outage of half an hour in the middle of it; with the short ttl the steady state, then the outage.
     LongOutage,
-    /// The steady state, then outages of several lengths, each shorter than a margin.
+    /// Outages of several lengths in the steady state, each shorter than a margin; with the long ttl that state before them.
     ShortOutages,
     /// An outage just shorter than a margin within the first refreshes.
     ShortOutageInWave,
@@ -65,6 +65,16 @@ pub struct Run {
 }
 
 impl Run {
+    /// Whether it shows the steady state of its ttl.
+    pub fn shows_steady(&self) -> bool {
+        let question = if self.scenario.ttl == SHORT {
+            Question::LongOutage
+        } else {
+            Question::ShortOutages
+        };
+        self.question == question
+    }
+
     /// Credentials a second over all copies.
     pub fn limit(&self) -> f64 {
         f64::from(self.scenario.limit) * self.copies as f64
@@ -105,12 +115,12 @@ fn scenarios(size: Size) -> Vec<(Question, Scenario, u64)> {
             };
             let wave = wave(policy, ttl);
             let middle = (wave.start + wave.end) / 2;
-            let mut add = |question, scenario| scenarios.push((question, scenario, copies));
+            let mut add = |question, scenario, copies| scenarios.push((question, scenario, copies));
             if ttl == SHORT {
                 let begins = steady(&basis).end;
                 let outage = begins..begins + LONG_OUTAGE;
                 let until = outage.end + LONG_OUTAGE;
-                add(Question::LongOutage, basis.with(outage, until));
+                add(Question::LongOutage, basis.with(outage, until), copies);
             } else {
                 let begins = middle - LONG_OUTAGE / 2;
                 add(
@@ -119,11 +129,13 @@ fn scenarios(size: Size) -> Vec<(Question, Scenario, u64)> {
                         until: wave.end + HOUR,
                         ..basis.clone()
                     },
+                    copies,
                 );
                 // Long enough for the slowest policy to recover.
                 add(
                     Question::LongOutage,
                     basis.with(begins..begins + LONG_OUTAGE, begins + 8 * HOUR),
+                    copies,
                 );
             }
 
@@ -143,11 +155,11 @@ fn scenarios(size: Size) -> Vec<(Question, Scenario, u64)> {
                 at += length + 2 * margin(ttl) + 10 * MINUTE;
             }
             short.until = at;
-            add(Question::ShortOutages, short);
+            add(Question::ShortOutages, short, 1);
 
             if ttl == DAY && policy == Policy::TurnWasm {
-                // All of a million that wait for an hour try a hundred million times: a tenth of them here at all sizes.
-                let (sessions, limit, _) = Size::Scaled.fleet(ttl);
+                // A million that wait for an hour try a hundred million times: a part of them here at all sizes.
+                let (sessions, limit) = (50_000, 25);
                 for after in IN_WAVE {
                     let begins = wave.start + after;
                     let outage = begins..begins + margin(ttl) * 98 / 100;
@@ -156,7 +168,7 @@ fn scenarios(size: Size) -> Vec<(Question, Scenario, u64)> {
                         limit,
                         ..basis.with(outage, begins + 4 * HOUR)
                     };
-                    add(Question::ShortOutageInWave, scenario);
+                    add(Question::ShortOutageInWave, scenario, 1);
                 }
             }
         }

@@ -30,7 +30,7 @@ impl SourceUrl<'_> {
                     ": ",
                     self.hostname,
                     " is the TURN provider's own API, which takes a secret key that must stay on your backend; \
-                     name an endpoint of your backend that calls it (README, \"The backend by example\")",
+                     name an endpoint of your backend that calls it (README, \"Your backend\")",
                 ],
             ));
         }

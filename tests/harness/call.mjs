@@ -101,7 +101,7 @@ class Tally {
 }
 
 /** A way for messages from one end to the other on this page. */
-class Line extends EventTarget {
+export class Line extends EventTarget {
   #deliver;
 
   /** Both ends of it. */

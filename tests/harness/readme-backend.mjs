@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { Child } from "./children.mjs";
-import { readmeBlock } from "./markdown.mjs";
+import { printed } from "./markdown.mjs";
 
 /** Runs before the printed code: the sign-in, and a port that the system chooses, on loopback only. */
 const SURROUNDINGS = `
@@ -34,7 +34,7 @@ async function read(response) {
 class NodeBackend {
   static async start(environment) {
     const backend = new NodeBackend();
-    backend.folder = await folderWith({ "surroundings.mjs": SURROUNDINGS, "backend.mjs": await readmeBlock("js", "Node") });
+    backend.folder = await folderWith({ "surroundings.mjs": SURROUNDINGS, "backend.mjs": await printed("README.md", "js", "Node") });
     const surroundings = pathToFileURL(join(backend.folder, "surroundings.mjs")).href;
     backend.child = new Child(process.execPath, ["--import", surroundings, "backend.mjs"], { cwd: backend.folder, env: environment });
     try {
@@ -82,7 +82,7 @@ class WorkerBackend {
   static async start(environment) {
     globalThis.authenticate = async (request) => request.headers.get("x-user");
     const backend = new WorkerBackend();
-    backend.folder = await folderWith({ "worker.mjs": await readmeBlock("js", "Cloudflare Worker") });
+    backend.folder = await folderWith({ "worker.mjs": await printed("README.md", "js", "Cloudflare Worker") });
     backend.worker = (await import(pathToFileURL(join(backend.folder, "worker.mjs")).href)).default;
     backend.environment = { ...environment, OWNERS: new Namespace() };
     return backend;

@@ -99,6 +99,28 @@ for (const name of BROWSERS) {
       assert.deepEqual(urls, ["stun:stun.example.net", "turn:turn.example.net?transport=udp"]);
     });
 
+    it("Firefox warns from the fifth URL on, Chromium does not", async () => {
+      const page = await stage.browser.page(stage.site.page);
+      try {
+        const connect = (count) => page.evaluate((count) => {
+          new RTCPeerConnection({ iceServers: [{ urls: Array.from({ length: count }, (_, index) => `stun:host-${index}`) }] }).close();
+          console.error(`${count} URLs`);
+        }, count);
+        for (const count of [4, 5]) {
+          await connect(count);
+          const deadline = Date.now() + 10_000;
+          const said = () => page.troubles.some((trouble) => trouble.includes(`${count} URLs`));
+          const warned = () => page.troubles.some((trouble) => /five or more STUN\/TURN servers/.test(trouble));
+          const expected = name === "firefox" && count > 4;
+          while (!(said() && (warned() || !expected)) && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 20));
+          assert.ok(said());
+          assert.equal(warned(), expected, `${count} URLs`);
+        }
+      } finally {
+        await page.close();
+      }
+    });
+
     it("a moment is read in each spelling", async () => {
       const moment = Date.UTC(new Date().getUTCFullYear() + 1, 0, 2, 3, 4, 5);
       const iso = new Date(moment).toISOString();

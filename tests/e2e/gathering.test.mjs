@@ -8,7 +8,7 @@ import { after, before, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 import { BROWSERS } from "../harness/browsers.mjs";
 import { page as docsPage, median } from "../harness/gathering-report.mjs";
-import { WAYS } from "../harness/gathering-ways.mjs";
+import { CAPPED, WAYS } from "../harness/gathering-ways.mjs";
 import { obstacle, runInNamespace } from "../harness/namespace.mjs";
 
 const SCRIPT = fileURLToPath(new URL("../harness/gathering-times.mjs", import.meta.url));
@@ -20,7 +20,11 @@ const WRITES = process.env.TURN_WASM_WRITE_DOCS === "1";
 const AT_MOST = WRITES ? 60_000 : 15_000;
 
 const [KEPT, KEPT_OURS, , DROPPED_OURS, , NO_UDP, , NO_443] = WAYS.map(({ name }) => name);
-const ROUNDS = WRITES ? Object.fromEntries(WAYS.map(({ name }) => [name, 7])) : { [KEPT]: 1, [KEPT_OURS]: 3, [DROPPED_OURS]: 3, [NO_UDP]: 3, [NO_443]: 3 };
+const CAPS = CAPPED.map(({ name }) => name);
+const each = (names, rounds) => Object.fromEntries(names.map((name) => [name, rounds]));
+const ROUNDS = WRITES
+  ? each([...WAYS.map(({ name }) => name), ...CAPS], 7)
+  : { [KEPT]: 1, ...each([KEPT_OURS, DROPPED_OURS, NO_UDP, NO_443], 3), ...each(CAPS, 1) };
 
 const skip = (await obstacle()) ?? false;
 
@@ -63,6 +67,11 @@ describe("gathering without trickle ICE", { skip, concurrency: !WRITES }, () => 
         // A transport without any answer costs its second.
         assert.ok(fastest(NO_UDP) >= 1000 && fastest(NO_UDP) < 2500, `${times(NO_UDP)}`);
         assert.deepEqual(relays(NO_UDP), ["tcp tls"]);
+      });
+
+      it("a cap on the URLs keeps a relay over each transport as long as it can", (t) => {
+        t.diagnostic(`${name}: ${CAPS.map((way) => `${way} ${Math.round(median(times(way)))} ms`).join(", ")}`);
+        assert.deepEqual(CAPS.map(relays), [["udp"], ["tcp udp"], ["tcp tls udp"], ["tcp tls udp"], ["tcp tls udp"]]);
       });
 
       it("Chromium sends nothing to port 53, Firefox does", () => {

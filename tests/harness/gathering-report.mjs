@@ -1,5 +1,5 @@
 // What was measured about gathering, as the page docs/gathering.md.
-import { WAYS } from "./gathering-ways.mjs";
+import { CAPPED, WAYS } from "./gathering-ways.mjs";
 
 export function median(numbers) {
   const sorted = numbers.toSorted((a, b) => a - b);
@@ -59,6 +59,16 @@ Cloudflare's list has alternates on port 53 for networks that let nothing but DN
 
 So with trickle ICE they do no harm and are kept; with \`trickle: false\` they are left out (\`urls: { port53: "keep" }\` keeps them), and
 \`state.dropped\` names them.
+
+## How many URLs
+
+| URLs (\`trickle: false, urls: { max }\`), all of which answer | Chromium | Firefox |
+|---|---|---|
+${CAPPED.map(({ max, name }) => `| ${max} | ${browsers.map((browser) => told(browser, name)).join(" | ")} |`).join("\n")}
+
+There is no cap unless you set one: more URLs cost little where they answer, and each may be the one that a firewall lets through. Firefox says on
+its console from the fifth URL on that it becomes slower. A cap keeps one TURN URL of each transport (in the order of \`transports\`, without it
+UDP, TCP, TLS) and one STUN URL before it fills up in the response's order, so 4 URLs lose nothing but alternates.
 
 ## What localDescription() waits for
 

@@ -9,3 +9,6 @@ export const WAYS = [
   { what: "port 53 left out, UDP blocked", options: DROP, lost: /stun:|=udp/ },
   { what: "port 53 left out, port 443 blocked", options: DROP, lost: /:443(\?|$)/ },
 ].flatMap((way) => ["complete", "localDescription"].map((until) => ({ ...way, until, name: `${way.what}: ${until}` })));
+
+/** The same without port 53, with a number of URLs at the most. All answer, and the app waits for all. */
+export const CAPPED = [1, 2, 3, 4, 6].map((max) => ({ max, options: { ...DROP, urls: { max } }, until: "complete", name: `at most ${max}` }));

@@ -12,13 +12,15 @@ const UNTIL = { complete: "`iceGatheringState` to be `complete`", localDescripti
 
 const seconds = (ms) => (ms < 995 ? `${(ms / 1000).toFixed(2)} s` : `${(ms / 1000).toFixed(1)} s`);
 
+const millis = (ms) => `${Math.round(ms)} ms`;
+
 export function page({ measured, rounds, atMost, command, cores }) {
   const browsers = ["chromium", "firefox"];
   const middle = (browser, way) => median(measured[browser].ways[way].map(({ ms }) => ms ?? Infinity));
-  const told = (browser, way) => {
+  const told = (browser, way, shown = seconds) => {
     const ms = middle(browser, way);
     const relays = measured[browser].ways[way][0].relays.join(", ");
-    return `${ms === Infinity ? `over ${atMost / 1000} s` : seconds(ms)} (${relays})`;
+    return `${ms === Infinity ? `over ${atMost / 1000} s` : shown(ms)} (${relays})`;
   };
   const name = (what, until) => WAYS.find((way) => way.what === what && way.until === until).name;
   const versions = browsers.map((browser) => `${TITLE[browser]} ${/\d+/.exec(measured[browser].version)[0]}`);
@@ -64,7 +66,7 @@ So with trickle ICE they do no harm and are kept; with \`trickle: false\` they a
 
 | URLs (\`trickle: false, urls: { max }\`), all of which answer | Chromium | Firefox |
 |---|---|---|
-${CAPPED.map(({ max, name }) => `| ${max} | ${browsers.map((browser) => told(browser, name)).join(" | ")} |`).join("\n")}
+${CAPPED.map(({ max, name }) => `| ${max} | ${browsers.map((browser) => told(browser, name, millis)).join(" | ")} |`).join("\n")}
 
 There is no cap unless you set one: more URLs cost little where they answer, and each may be the one that a firewall lets through. Firefox says on
 its console from the fifth URL on that it becomes slower. A cap keeps one TURN URL of each transport (in the order of \`transports\`, without it

@@ -86,7 +86,7 @@ fn the_types_have_the_names_of_the_core() {
     for line in [
         format!("type RefreshReason = {};", union(reasons)),
         format!("ttlSource: {};", union(sources)),
-        format!("reason: {} }}", union(drops)),
+        format!("reason: {};", union(drops)),
     ] {
         assert!(types.contains(&line), "{line}");
     }

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
-import ts from "typescript";
+import ts from "typescript-5";
 import { codeBlocks, headingAnchors, links } from "../harness/markdown.mjs";
 import { FOLDERS } from "../harness/site.mjs";
 

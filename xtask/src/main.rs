@@ -4,6 +4,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod cache;
+mod crates;
 mod debian;
 mod docs;
 mod failure;
@@ -19,6 +20,7 @@ mod programs;
 mod progress;
 mod server;
 mod size;
+mod subcommand;
 mod suite;
 mod toolchain;
 mod workspace;

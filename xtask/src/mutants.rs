@@ -6,8 +6,8 @@ use std::process::Command;
 use crate::cache::Cache;
 use crate::failure::{Failure, Result};
 use crate::process;
-use crate::progress;
-use crate::workspace::{Workspace, cargo};
+use crate::subcommand;
+use crate::workspace::Workspace;
 
 /// cargo-mutants in the version that the list of exceptions was made with.
 const VERSION: &str = "27.1.0";
@@ -16,28 +16,9 @@ const VERSION: &str = "27.1.0";
 const TIMED_OUT: i32 = 3;
 
 pub fn run(workspace: &Workspace, cache: &Cache) -> Result<()> {
-    let folder = cache.entry(&format!("cargo-mutants-{VERSION}"), |filling| {
-        println!("set-up: builds cargo-mutants {VERSION} (once, about two minutes)");
-        let mut install = Command::new(cargo());
-        let took = process::with_progress(
-            process::without_cargo_settings(&mut install)
-                .args(["install", "cargo-mutants", "--locked", "--version"])
-                .arg(format!("={VERSION}"))
-                .arg("--root")
-                .arg(&filling.content)
-                // Outside the clone, whose cargo settings are for its own crates.
-                .current_dir(&filling.scratch)
-                .env("CARGO_TARGET_DIR", filling.scratch.join("target"))
-                // Its own speed does not count: it waits for builds.
-                .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "0")
-                .env("CARGO_PROFILE_RELEASE_LTO", "off"),
-        )?;
-        println!("        done in {}", progress::seconds(took));
-        Ok(())
-    })?;
-    let program = format!("cargo-mutants{}", std::env::consts::EXE_SUFFIX);
+    let program = subcommand::built(cache, "cargo-mutants", VERSION)?;
     let status = process::in_view(
-        Command::new(folder.join("bin").join(program))
+        Command::new(program)
             .args(["mutants", "--output"])
             .arg(workspace.target())
             .current_dir(workspace.root())

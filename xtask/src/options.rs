@@ -8,7 +8,7 @@ usage: cargo xtask <command>
 
   demo [--port N] [--ttl S]  build everything and serve the demo (port 0: any; ttl of its credentials in seconds)
   build [--report]           build the npm package in pkg/ and weigh it; --report lists the largest functions
-  test [--only STEP]         all checks in order, or one: fmt, clippy, native, docs, fleet, build, package, browser, e2e
+  test [--only STEP]         all checks in order, or one: fmt, clippy, crates, native, docs, fleet, build, package, browser, e2e
   docs                       the API reference in target/docs, and the crates' own in target/doc; warnings are errors
   fleet [--whole] [--write]  simulate a fleet of sessions against one backend, with --whole one million of them;
                              --write puts the figures into docs/fleet.md

@@ -7,6 +7,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use crate::cache::{self, Cache};
+use crate::crates;
 use crate::docs;
 use crate::failure::{Context, Failure, Result};
 use crate::fleet;
@@ -24,6 +25,7 @@ use crate::workspace::{Workspace, cargo};
 pub enum Step {
     Format,
     Lints,
+    Crates,
     Native,
     Docs,
     Fleet,
@@ -34,9 +36,10 @@ pub enum Step {
 }
 
 impl Step {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Format,
         Self::Lints,
+        Self::Crates,
         Self::Native,
         Self::Docs,
         Self::Fleet,
@@ -51,6 +54,7 @@ impl Step {
         match self {
             Self::Format => "fmt",
             Self::Lints => "clippy",
+            Self::Crates => "crates",
             Self::Native => "native",
             Self::Docs => "docs",
             Self::Fleet => "fleet",
@@ -69,6 +73,7 @@ impl Step {
         match self {
             Self::Format => "the formatting of the Rust code",
             Self::Lints => "clippy over the workspace, warnings as errors",
+            Self::Crates => "the crates' licences, sources and duplicates",
             Self::Native => "the native tests of the workspace",
             Self::Docs => "the documentation, warnings as errors",
             Self::Fleet => "fleets of sessions against one backend, and docs/fleet.md",
@@ -225,6 +230,7 @@ impl Suite<'_> {
                 "warnings",
             ]),
             Step::Docs => docs::build(self.workspace, self.cache),
+            Step::Crates => crates::check(self.workspace, self.cache),
             Step::Native => self.native(),
             Step::Fleet => fleet::check(self.workspace),
             Step::Build => self.build(),

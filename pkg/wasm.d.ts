@@ -4,5 +4,6 @@
  *
  * @packageDocumentation
  */
+/** What `init` takes. */
 declare const wasm: string | BufferSource | WebAssembly.Module;
 export default wasm;

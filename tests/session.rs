@@ -399,6 +399,20 @@ fn absurd_lifetimes_are_failures_that_keep_the_live_credential() {
 // ---- the schedule --------------------------------------------------------------------------------------------------
 
 #[test]
+fn a_hidden_page_with_a_timer_a_minute_refreshes_in_time_for_five_minutes_and_more() {
+    for ttl in [300, 330, 600, 3_600, 86_400] {
+        for seed in 0..200 {
+            let body = credential("alice", ttl as f64);
+            let mut driver = Driver::opened_with(seeded(seed), body);
+            let expires = driver.expires_at().unwrap();
+            let log = driver.hidden_until(expires, |c| matches!(c, Command::Fetch { .. }));
+            // With the longest answer that a source waits for by default.
+            assert!(log[0].0 + 10 * SECOND <= expires, "ttl {ttl}, seed {seed}");
+        }
+    }
+}
+
+#[test]
 fn the_state_lists_what_was_left_out_of_the_response() {
     let transports = Some(vec![Transport::Udp]);
     let mut driver = Driver::opened_with(

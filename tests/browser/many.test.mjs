@@ -386,7 +386,6 @@ describe("many connections", { concurrency: true }, () => {
             const { openTurnSession } = await import("/pkg/index.js");
             const session = await openTurnSession({ source: "/turn" });
             const kept = session.createPeerConnection();
-            // A WeakRef that is looked through keeps what it refers to alive in Firefox.
             let left = 10;
             const registry = new FinalizationRegistry(() => left--);
             for (let index = 0; index < 10; index++) {

@@ -250,6 +250,21 @@ impl Driver {
         self.forward_to(self.at + ms)
     }
 
+    /// Lets time pass on a hidden page whose timers fire at whole minutes only, until `is_met` is true of a command.
+    pub fn hidden_until(&mut self, moment: u64, is_met: impl Fn(&Command) -> bool) -> Vec<Dated> {
+        loop {
+            self.at = (self.at / 60_000 + 1) * 60_000;
+            assert!(self.at <= moment, "nothing up to {moment} ms");
+            if self.timer.is_some_and(|due| due <= self.monotonic()) {
+                self.timer = None;
+                let commands = self.input_dated(Input::Timer);
+                if commands.iter().any(|(_, command)| is_met(command)) {
+                    return commands;
+                }
+            }
+        }
+    }
+
     /// Lets time pass until the next fetch is asked for, and tells when that was.
     pub fn forward_to_fetch(&mut self, most: u64) -> (u64, Reason) {
         let log = self.forward_until(self.at + most, |c| matches!(c, Command::Fetch { .. }));

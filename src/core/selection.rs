@@ -279,6 +279,21 @@ mod tests {
         );
     }
 
+    #[test]
+    fn stun_comes_before_the_first_preference_wherever_the_response_has_it() {
+        let selection = Selection {
+            transports: Some(vec![Transport::Udp]),
+            ..ALL
+        };
+        let mut servers = cloudflare();
+        servers.reverse();
+        let (selected, dropped) = apply(&selection, &servers);
+        assert!(texts(&selected)[0].starts_with("stun:"));
+        assert!(texts(&selected)[3].contains("turn.cloudflare.com:53?transport=udp"));
+        // Each one is told once.
+        assert_eq!(dropped.len(), 4);
+    }
+
     fn capped(max: usize, transports: Option<Vec<Transport>>) -> Vec<String> {
         let selection = Selection {
             transports,

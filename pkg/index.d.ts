@@ -5,7 +5,7 @@
  * Importing this module has no side effects and works under Node (SSR). The WebAssembly module loads once, on the
  * first call of {@link openTurnSession} or {@link init}.
  *
- * @packageDocumentation
+ * @module turn-wasm
  */
 
 /**

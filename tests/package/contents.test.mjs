@@ -9,7 +9,11 @@ import { FOLDERS } from "../harness/site.mjs";
 
 const PACKAGE = FOLDERS["/pkg"];
 // What an app imports of it to run.
-const ENTRIES = ["turn-wasm", "turn-wasm/inline"];
+const ENTRIES = {
+  "turn-wasm": "iceServersFromLink, init, openTurnSession, TurnError, TurnSession",
+  "turn-wasm/inline": "iceServersFromLink, init, openTurnSession, TurnError, TurnSession",
+  "turn-wasm/react": "useTurnSession",
+};
 
 describe("the npm package", () => {
   let app;
@@ -29,6 +33,7 @@ describe("the npm package", () => {
       bundle: true,
       format: "esm",
       minify: true,
+      external: ["react"],
       write: false,
       logLevel: "silent",
       // It says that an import of nothing is left out, which is meant.
@@ -55,6 +60,8 @@ describe("the npm package", () => {
       "inline.d.ts",
       "inline.js",
       "package.json",
+      "react.d.ts",
+      "react.js",
       "wasm.d.ts",
     ]);
   });
@@ -71,14 +78,16 @@ describe("the npm package", () => {
   });
 
   it("has no runtime dependencies and runs no scripts on installation", () => {
-    const { dependencies, peerDependencies, optionalDependencies, scripts = {} } = manifest;
-    assert.deepEqual([dependencies, peerDependencies, optionalDependencies], [undefined, undefined, undefined]);
+    const { dependencies, optionalDependencies, peerDependencies, peerDependenciesMeta, scripts = {} } = manifest;
+    assert.deepEqual([dependencies, optionalDependencies], [undefined, undefined]);
+    // For turn-wasm/react alone: an app without React is not asked for it.
+    assert.deepEqual([peerDependencies, peerDependenciesMeta], [{ react: ">=18" }, { react: { optional: true } }]);
     for (const name of ["preinstall", "install", "postinstall"]) assert.equal(scripts[name], undefined);
   });
 
   it("names files that exist in its exports, with types for each", async () => {
     const { exports, types } = manifest;
-    assert.deepEqual(Object.keys(exports), [".", "./inline", "./wasm", "./package.json"]);
+    assert.deepEqual(Object.keys(exports), [".", "./inline", "./react", "./wasm", "./package.json"]);
     for (const [name, entry] of Object.entries(exports)) {
       if (name === "./package.json") continue;
       assert.deepEqual(Object.keys(entry), ["types", "default"], name);
@@ -100,23 +109,24 @@ describe("the npm package", () => {
     const urls = entry.match(/new URL\("\.\/dist\/turn_wasm_bg\.wasm", import\.meta\.url\)/g) ?? [];
     assert.equal(urls.length, 1);
     // A format without top-level await refuses it.
-    await bundled(ENTRIES.map((name, index) => `import * as m${index} from "${name}"; console.log(m${index});`).join("\n"), {
+    await bundled(Object.keys(ENTRIES).map((name, index) => `import * as m${index} from "${name}"; console.log(m${index});`).join("\n"), {
       format: "iife",
       define: { "import.meta.url": '"https://app.example/app.js"' },
     });
   });
 
   it("costs nothing where it is imported and not used", async () => {
-    for (const name of ENTRIES) {
+    for (const [name, exports] of Object.entries(ENTRIES)) {
       assert.equal(await bundled(`import "${name}";`), "", name);
-      assert.equal(await bundled(`import { openTurnSession, TurnError, TurnSession } from "${name}";`), "", name);
+      assert.equal(await bundled(`import { ${exports} } from "${name}";`), "", name);
       assert.equal(await bundled(`import * as turn from "${name}";`), "", name);
     }
   });
 
-  it("leaves the inlined module out of an app that uses the default entry", async () => {
+  it("leaves the inlined module and React out of an app that uses the default entry", async () => {
     const text = await bundled(`import { openTurnSession } from "turn-wasm"; openTurnSession({ source: "/turn" });`);
     assert.ok(text.length < 20_000, `${text.length} bytes`);
+    assert.doesNotMatch(text, /react|useEffect/);
     const inline = await bundled(`import { openTurnSession } from "turn-wasm/inline"; openTurnSession({ source: "/turn" });`);
     assert.ok(inline.length > 50_000 && !inline.includes("import.meta"), `${inline.length} bytes`);
   });

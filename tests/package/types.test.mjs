@@ -12,13 +12,13 @@ import { App } from "../harness/app.mjs";
 
 const COMPILERS = { "TypeScript 7": "typescript", "TypeScript 5": "typescript-5" };
 const RESOLUTIONS = { bundler: "esnext", node16: "node16", nodenext: "nodenext" };
-const DECLARATIONS = ["index.d.ts", "inline.d.ts", "wasm.d.ts"];
+const DECLARATIONS = ["index.d.ts", "inline.d.ts", "react.d.ts", "wasm.d.ts"];
 
 let app;
 before(async () => {
   app = await App.install({
     "usage.ts": await readFile(new URL("usage.ts", import.meta.url), "utf8"),
-    "imports.ts": `import { openTurnSession } from "turn-wasm";\nimport "turn-wasm/inline";\nimport "turn-wasm/wasm";\nvoid openTurnSession;\n`,
+    "imports.ts": `import { openTurnSession } from "turn-wasm";\nimport "turn-wasm/inline";\nimport "turn-wasm/react";\nimport "turn-wasm/wasm";\nvoid openTurnSession;\n`,
   });
 });
 after(() => app?.remove());

@@ -5,6 +5,7 @@ import type {
   TurnSessionOptions, TurnSessionState, TurnSessionStatus, UrlOptions, WasmInput,
 } from "turn-wasm";
 import * as inline from "turn-wasm/inline";
+import { useTurnSession, type TurnSessionView } from "turn-wasm/react";
 import type wasm from "turn-wasm/wasm";
 
 const provider: CredentialProvider = async ({ reason, signal }) => {
@@ -131,6 +132,23 @@ export async function fromFile(file: typeof wasm): Promise<void> {
   await init(Promise.resolve(input));
 }
 
+// In a component.
+export function hook(user: { id: string } | null): string {
+  const view: TurnSessionView = useTurnSession(user && { source, ttl: 600 }, [user?.id]);
+  useTurnSession({ source: "/turn" });
+  useTurnSession(undefined);
+  switch (view.status) {
+    case "idle":
+    case "opening":
+      return String(view.session satisfies undefined);
+    case "open":
+    case "closed":
+      return (view.session satisfies TurnSession).state.status + (view.state satisfies TurnSessionState).status;
+    case "failed":
+      return (view.error satisfies TurnError).code;
+  }
+}
+
 export async function disposes(): Promise<void> {
   const policy: IceRestartPolicy = "always";
   const urls: UrlOptions = { port53: "keep" };
@@ -185,6 +203,14 @@ export async function misuses(session: TurnSession): Promise<void> {
   await import("turn-wasm/dist/turn_wasm.js");
   // @ts-expect-error: a header's value
   iceServersFromLink(new Headers());
+  // @ts-expect-error: the options of openTurnSession
+  useTurnSession({ url: "/turn" });
+  // @ts-expect-error: a list of values
+  useTurnSession({ source: "/turn" }, "deps");
+  // @ts-expect-error: there may be no session
+  useTurnSession({ source: "/turn" }).session.refresh();
+  // @ts-expect-error: read-only
+  useTurnSession({ source: "/turn" }).error = undefined;
   // @ts-expect-error: no such code
   new TurnError("oops", "message");
 }

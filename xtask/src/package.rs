@@ -40,7 +40,7 @@ const ESBUILD: [&str; 4] = [
 const PAPERS: [&str; 3] = ["CHANGELOG.md", "LICENSE-APACHE", "LICENSE-MIT"];
 
 /// The hand-written entries in pkg/.
-const ENTRIES: [&str; 2] = ["index.js", "inline.js"];
+const ENTRIES: [&str; 3] = ["index.js", "inline.js", "react.js"];
 
 /// How many functions `--report` lists.
 const LARGEST: &str = "10";
@@ -134,6 +134,8 @@ pub fn build(workspace: &Workspace, tools: &Tools, report: bool) -> Result<Size>
     println!("turn-wasm/inline, in the place of turn-wasm:");
     let inline = ["turn_wasm_inline.js", "turn_wasm.js", "inline.js"];
     println!("{}", size::table(&entry(&inline)));
+    println!("turn-wasm/react, beside turn-wasm:");
+    println!("{}", size::table(&entry(&["react.js"])));
     if report {
         let wasm = optimised(tools, &module, &stage.folder("named")?, &["--debuginfo"])?;
         let mut list = tools.node.run("node");

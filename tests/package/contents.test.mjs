@@ -85,6 +85,18 @@ describe("the npm package", () => {
     for (const name of ["preinstall", "install", "postinstall"]) assert.equal(scripts[name], undefined);
   });
 
+  it("has the version of the crates and of the newest entry in the changelog", async () => {
+    const [, crates] = /^\[workspace\.package\]\nversion = "([^"]+)"/m.exec(await readFile(new URL("../../Cargo.toml", import.meta.url), "utf8"));
+    const [, newest] = /^## (\S+)/m.exec(await read("CHANGELOG.md", "utf8"));
+    assert.deepEqual([manifest.version, newest], [crates, crates]);
+  });
+
+  it("is licensed as it says", async () => {
+    assert.equal(manifest.license, "MIT OR Apache-2.0");
+    assert.match(await read("LICENSE-MIT", "utf8"), /Permission is hereby granted, free of charge/);
+    assert.match(await read("LICENSE-APACHE", "utf8"), /Apache License\s+Version 2\.0/);
+  });
+
   it("names files that exist in its exports, with types for each", async () => {
     const { exports, types } = manifest;
     assert.deepEqual(Object.keys(exports), [".", "./inline", "./react", "./wasm", "./package.json"]);

@@ -766,6 +766,15 @@ fn coming_online_cuts_a_retry_wait_short() {
 }
 
 #[test]
+fn a_wake_up_during_a_fetch_that_is_then_refused_leads_to_no_other_one() {
+    let mut driver = Driver::opened(600.0);
+    driver.forward_to_fetch(600 * SECOND);
+    driver.input(Input::Woke);
+    driver.failed(status(403));
+    assert_eq!(fetches(&driver.forward(MINUTE)), []);
+}
+
+#[test]
 fn coming_online_while_opening_changes_nothing() {
     let mut driver = Driver::new(options());
     driver.input(Input::Open);

@@ -3,17 +3,20 @@
 export const CREDENTIALS = "/api/turn-credentials";
 export const REVOCATION = "/api/turn-credentials/revoke";
 
+/** As the browser writes it down. The call by hand asks at an address with a query. */
+const ADDRESS = new URL(CREDENTIALS, location.href).href;
+
 const ALLOCATIONS = "/api/demo/turn";
 const PROVIDER_REVOCATION = "/api/demo/revoke";
 
 /**
- * Calls `listener({status, duration})` for each answer of the credential endpoint, also for refusals. `status` is 0 if none came.
+ * Calls `listener({status, duration})` for each answer of the credential endpoint to turn-wasm, also for refusals. `status` is 0 if none came.
  * The browser's own record of requests is read: the session fetches by itself, and the page never sees a credential.
  */
 export function watchAnswers(listener) {
   new PerformanceObserver((list) => {
     for (const { name, responseStatus, duration } of list.getEntries()) {
-      if (new URL(name).pathname === CREDENTIALS) listener({ status: responseStatus, duration });
+      if (name === ADDRESS) listener({ status: responseStatus, duration });
     }
   }).observe({ type: "resource" });
 }

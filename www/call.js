@@ -1,4 +1,4 @@
-// The call: two ends on this page that know each other only through their signalling.
+// A call: two ends on this page that know each other only through their signalling.
 
 import { End } from "./end.js";
 import { signallingPair } from "./signalling.js";
@@ -15,13 +15,13 @@ const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 export class Call extends EventTarget {
   #closed = false;
 
-  /** `stream` goes from end A to end B, where `onstream` gets it. */
-  constructor(session, stream, { onstream }) {
+  /** `supply` makes the connections. `stream` goes from end A to end B, where `onstream` gets it. */
+  constructor(supply, stream, { onstream }) {
     super();
     const [signallingA, signallingB] = signallingPair();
     const onerror = (error) => this.dispatchEvent(new CustomEvent("error", { detail: error }));
-    this.a = new End("A", session, signallingA, { polite: false, onerror });
-    this.b = new End("B", session, signallingB, { polite: true, onerror });
+    this.a = new End("A", supply, signallingA, { polite: false, onerror });
+    this.b = new End("B", supply, signallingB, { polite: true, onerror });
     this.ends = [this.a, this.b];
 
     for (const { pc } of this.ends) {

@@ -1,4 +1,4 @@
-// One end of the call: a connection made by the session, its numbered messages, and what is known of its relays.
+// One end of a call: a connection made by whoever supplies its servers (a session, or plain.js), its numbered messages, and what is known of its relays.
 
 import { negotiate } from "./negotiation.js";
 import { Numbers } from "./numbers.js";
@@ -15,10 +15,10 @@ export class End {
   #gatheringUsername = null;
 
   /** `relayed` keeps every path off the local network, so that nothing but the relay can carry the call. */
-  constructor(name, session, signalling, { polite, onerror }) {
+  constructor(name, supply, signalling, { polite, onerror }) {
     this.name = name;
     this.#signalling = signalling;
-    this.pc = session.createPeerConnection({ iceTransportPolicy: "relay" });
+    this.pc = supply.createPeerConnection({ iceTransportPolicy: "relay" });
     negotiate(this.pc, signalling, { polite, onerror });
     this.#watchRelays();
   }

@@ -1,73 +1,19 @@
-// Where the page shows its numbers. Text is set only when it changes, so that nothing flickers under a screen reader.
+// Where the page shows what it knows about the call by turn-wasm alone, about the backend and the TURN server.
 
+import { show } from "./panel.js";
 import { count, short, span, time } from "./words.js";
 
 const element = (id) => document.getElementById(id);
 
-function show(target, text) {
-  if (target.textContent !== text) target.textContent = text;
-}
-
 export const showText = (id, text) => show(element(id), text);
 
-const CALL = {
-  idle: "Not started",
-  connecting: "Connecting…",
-  connected: "Connected",
-  interrupted: "Interrupted, being repaired",
-  lost: "Lost",
-  ending: "Hanging up…",
-  ended: "Hung up",
-};
-
-export function showCall(state) {
-  element("status").dataset.state = state;
-  show(element("status"), CALL[state]);
-}
-
-const SESSION = {
-  active: "Live",
-  refreshing: "Being refreshed",
-  retrying: "Live, refresh is retried",
-  refused: "Live, backend refuses a fresh one",
-  expired: "Expired",
-  closed: "Given back",
-};
-
-/** A session's state, as far as it changes between events. */
-export function showSession(state, username, ring) {
-  showText("session-status", SESSION[state.status]);
-  showText("username", username ? short(username) : "");
-  if (state.expiresAt === null) return;
-  const now = Date.now();
-  const life = state.ttl * 1000;
-  const left = state.expiresAt - now;
-  const timeLeft = element("time-left");
-  timeLeft.dataset.seconds = String(Math.max(0, Math.ceil(left / 1000)));
-  show(timeLeft, span(left));
-  const refreshLeft = state.refreshAt === null ? null : (state.expiresAt - state.refreshAt) / life;
-  ring.show(left / life, refreshLeft);
-  showText("next-refresh", state.refreshAt === null ? "none planned" : `in ${span(state.refreshAt - now)}`);
-}
-
-export function showOutlived(number) {
-  element("outlived").dataset.count = String(number);
-  showText("outlived", String(number));
-  showText("outlived-noun", number === 1 ? "credential" : "credentials");
-}
-
-export function showMessages({ sent, received, lost, largestGap }) {
+export function showMessages({ sent, received, largestGap }) {
   showText("sent", sent.toLocaleString("en"));
-  showText("received-count", received.toLocaleString("en"));
-  showText("lost", lost.toLocaleString("en"));
   showText("largest-gap", received === 0 ? "–" : `${Math.round(largestGap)} ms`);
 }
 
-export function showVideo(video) {
-  if (!video) return;
-  showText("frames", (video.framesDecoded ?? 0).toLocaleString("en"));
-  if (video.framesPerSecond !== undefined) showText("frame-rate", String(Math.round(video.framesPerSecond)));
-  if (video.frameWidth) showText("frame-size", `${video.frameWidth} × ${video.frameHeight}`);
+export function showFrameSize({ width, height }) {
+  showText("frame-size", `${width} × ${height}`);
 }
 
 export function showEnd(end, path) {

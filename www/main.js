@@ -1,55 +1,65 @@
-// The page: buttons in, numbers and words out. What an app would copy is in `open` below, in end.js and in negotiation.js.
+// The page: buttons in, words out. The two calls are in sdk-side.js and plain-side.js.
 
-import { CREDENTIALS, REVOCATION, liveAllocations, revokeAtProvider, watchAnswers } from "./backend.js";
-import { Call } from "./call.js";
+import { liveAllocations, revokeAtProvider, watchAnswers } from "./backend.js";
 import { Camera } from "./camera.js";
 import * as figures from "./figures.js";
-import { Ledger } from "./ledger.js";
 import { Log } from "./log.js";
-import { receivedVideo } from "./pair.js";
+import { Panel, show } from "./panel.js";
 import { TestPicture } from "./picture.js";
+import { PlainSide } from "./plain-side.js";
 import { ProbeTable } from "./probe.js";
-import { Ring } from "./ring.js";
-import { tell } from "./story.js";
-import { explain, missing, short, span } from "./words.js";
+import { SdkSide, open } from "./sdk-side.js";
+import { summary, verdict } from "./verdict.js";
+import { explain, missing, short } from "./words.js";
 
 const element = (id) => document.getElementById(id);
 const buttons = { start: element("start"), hangUp: element("hang-up"), refresh: element("refresh"), revoke: element("revoke") };
 const log = new Log(element("log"), element("log-summary"));
 const probeTable = new ProbeTable(element("probe-results"), element("probe-summary"));
-const ring = new Ring(element("ring-left"), element("ring-refresh"));
+const panels = { sdk: new Panel(), plain: new Panel("plain-") };
 
-/** The running call and what belongs to it; `null` between calls. */
+/** The running calls and what belongs to them; `null` between calls. */
 let running = null;
 let answers = 0;
 
+/** Both calls, with the one picture that they send. */
 class Running {
-  ledger = new Ledger();
-  startedAt = performance.now();
   timers = [];
-  session = null;
-  call = null;
   source = null;
-  /** The TURN username in force. */
-  username = null;
-  /** Messages of calls that could not be repaired. */
-  before = { sent: 0, received: 0, lost: 0, largestGap: 0 };
 
-  /** Notes what the session holds now. */
-  learn() {
-    this.username = this.session.iceServers.find((server) => server.username)?.username ?? null;
-    this.ledger.add(this.username, this.session.state.expiresAt);
+  constructor() {
+    this.sdk = new SdkSide(panels.sdk, log);
+    this.plain = new PlainSide(panels.plain, log);
+    for (const side of this.sides) side.addEventListener("change", () => this.judge());
   }
 
-  get messages() {
-    const { sent, received, lost, largestGap } = this.call.messages;
-    const { before } = this;
-    return {
-      sent: before.sent + sent,
-      received: before.received + received,
-      lost: before.lost + lost,
-      largestGap: Math.max(before.largestGap, largestGap),
-    };
+  get sides() {
+    return [this.sdk, this.plain];
+  }
+
+  judge() {
+    const { text, tone } = verdict(this.sdk, this.plain);
+    say(text, tone);
+  }
+
+  follow() {
+    this.timers.push(
+      setInterval(() => {
+        for (const side of this.sides) side.tick();
+        this.judge();
+      }, 250),
+      setInterval(() => this.look(), 1_000),
+    );
+  }
+
+  async look() {
+    await Promise.all(this.sides.map((side) => side.look()));
+    await showAllocations();
+  }
+
+  stop() {
+    for (const timer of this.timers) clearInterval(timer);
+    this.source?.stop();
   }
 }
 
@@ -62,27 +72,27 @@ async function load() {
   await sdk.init();
 }
 
-function open() {
-  return sdk.openTurnSession({ source: CREDENTIALS, revoke: REVOCATION });
+function settings() {
+  return { ttl: null, reconfigure: element("plain-reconfigure").checked };
 }
 
 async function start() {
   notice(null);
   enable({ start: false });
-  figures.showCall("connecting");
-  figures.showOutlived(0);
   const starting = (running = new Running());
+  starting.judge();
   try {
     starting.source = element("camera").checked ? await Camera.open(element("preview")) : new TestPicture(element("picture"));
-    starting.session = await open();
-    follow(starting);
-    build(starting);
-    await starting.call.connected();
+    starting.follow();
+    const { stream } = starting.source;
+    starting.plain.start(stream, settings());
+    await starting.sdk.start(sdk.openTurnSession, stream, settings());
   } catch (error) {
-    stop(starting);
-    await starting.session?.close({ revoke: true });
+    starting.stop();
+    starting.plain.abandon();
+    await starting.sdk.abandon();
     running = null;
-    figures.showCall("idle");
+    say("The calls did not start.", "bad");
     notice(explain(error));
     log.write("error", explain(error), "bad");
     enable({ start: true });
@@ -92,117 +102,29 @@ async function start() {
   enable({ hangUp: true, refresh: true, revoke: true });
 }
 
-/** Shows what the session does from now on. */
-function follow(current) {
-  const { session } = current;
-  current.learn();
-  log.write("opened", `First credential: ${short(current.username)} lives for ${span(session.state.expiresAt - Date.now())}.`, "good");
-  session.addEventListener("refreshed", () => {
-    current.learn();
-    figures.showServers(session.state);
-  });
-  tell(session, log, { nameOf: (pc) => current.call?.endOf(pc)?.name ?? null, usernameOf: () => current.username });
-  session.addEventListener("restarted", ({ detail }) => {
-    const end = current.call?.endOf(detail.connection);
-    if (end) end.restarts += 1;
-  });
-  session.addEventListener("connectionlost", ({ detail }) => {
-    // Both ends may be lost; the first news of it rebuilds both.
-    if (current.call.endOf(detail.connection)) rebuild(current);
-  });
-  figures.showServers(session.state);
-  current.timers.push(setInterval(() => tick(current), 250), setInterval(() => look(current), 1_000));
-}
-
-function build(current) {
-  const received = element("received");
-  const call = new Call(current.session, current.source.stream, {
-    onstream: (stream) => {
-      received.srcObject = stream;
-      // Refused only while the page is hidden; the element plays by itself afterwards.
-      received.play().catch(() => {});
-    },
-  });
-  call.addEventListener("statechange", () => {
-    if (call === current.call) changed(current);
-  });
-  call.addEventListener("error", ({ detail }) => log.write("error", `Negotiation failed: ${detail.message}`, "bad"));
-  current.call = call;
-}
-
-function changed(current) {
-  const { state } = current.call;
-  if (state === element("status").dataset.state) return;
-  figures.showCall(state);
-  if (state === "interrupted") log.write("interrupted", "The path between the two ends is interrupted.", "bad");
-  if (state === "lost") log.write("lost", "The path between the two ends is lost.", "bad");
-}
-
-/** The session holds a live credential, so a new call can take the place of one that is beyond repair at once. */
-function rebuild(current) {
-  const lost = current.call;
-  lost.close();
-  current.before = current.messages;
-  build(current);
-}
-
-/** What changes by the second. */
-function tick(current) {
-  const { session, call, ledger } = current;
-  figures.showSession(session.state, current.username, ring);
-  if (!call) return;
-  figures.showText("duration", span(performance.now() - current.startedAt));
-  figures.showMessages(current.messages);
-  const heardUntil = Date.now() - (performance.now() - call.heardUntil);
-  for (const { username, revoked } of ledger.hear(heardUntil)) {
-    const how = revoked ? "was revoked" : "has expired";
-    log.write("outlived", `Credential ${short(username)} ${how}, and the call goes on.`, "good");
-  }
-  figures.showOutlived(ledger.outlived);
-}
-
-/** What has to be asked for. */
-async function look(current) {
-  const { call } = current;
-  if (!call || call.state === "ended") return;
-  const paths = await Promise.all(call.ends.map((end) => end.path()));
-  call.ends.forEach((end, index) => figures.showEnd(end, paths[index]));
-  figures.showVideo(await receivedVideo(call.b.pc));
-  if (!buttons.revoke.hidden) figures.showAllocations((await liveAllocations().catch(() => null)) ?? []);
-}
-
 async function hangUp() {
   const ending = running;
   enable({});
-  figures.showCall("ending");
-  await ending.call.end();
-  await ending.session.close({ revoke: true });
-  tick(ending);
-  stop(ending);
+  await Promise.all(ending.sides.map((side) => side.end()));
+  ending.stop();
   if (running === ending) running = null;
-  figures.showCall("ended");
-  figures.showText("next-refresh", "–");
-  figures.showText("time-left", "–");
-  element("time-left").dataset.seconds = "0";
-  ring.clear();
+  say(summary(ending.sdk, ending.plain), "plain");
   log.write("ended", "Hung up. The backend was asked to revoke the credentials, so that nobody can use what is left of their life.");
   enable({ start: true });
-  if (!buttons.revoke.hidden) figures.showAllocations((await liveAllocations().catch(() => null)) ?? []);
+  await showAllocations();
 }
 
-function stop(current) {
-  for (const timer of current.timers) clearInterval(timer);
-  current.call?.close();
-  current.source?.stop();
+async function showAllocations() {
+  if (!buttons.revoke.hidden) figures.showAllocations((await liveAllocations().catch(() => null)) ?? []);
 }
 
 async function refresh() {
   enable({ hangUp: true, revoke: true });
-  await attempt(() => running.session.refresh());
+  await attempt(() => running.sdk.session.refresh());
 }
 
 async function revoke() {
-  const { username, ledger } = running;
+  const { username, ledger } = running.sdk;
   enable({ hangUp: true, refresh: true });
   await attempt(async () => {
     await revokeAtProvider(username);
@@ -218,7 +140,7 @@ async function probe() {
   probeTable.clear("The servers are being tried…");
   let own = null;
   try {
-    const session = running?.session ?? (own = await open());
+    const session = running?.sdk.session ?? (own = await open(sdk.openTurnSession, settings()));
     probeTable.show(await session.probe());
   } catch (error) {
     probeTable.clear("The servers could not be tried.");
@@ -244,10 +166,15 @@ async function attempt(action) {
 function enable(which) {
   const focused = document.activeElement;
   for (const [name, button] of Object.entries(buttons)) button.disabled = !which[name];
-  element("camera").disabled = !which.start;
+  for (const id of ["camera", "plain-reconfigure"]) element(id).disabled = !which.start;
   if (focused instanceof HTMLButtonElement && focused.disabled) {
     Object.values(buttons).find((button) => !button.disabled && !button.hidden)?.focus();
   }
+}
+
+function say(text, tone) {
+  element("verdict").dataset.tone = tone;
+  show(element("verdict"), text);
 }
 
 function notice(text) {

@@ -1,5 +1,5 @@
-// The demo page, used as a person would: start a call, watch it outlive a credential, hang up. What is read is what the
-// page says.
+// The demo page, used as a person would: start both calls, watch the one by hand die and the one by turn-wasm outlive its
+// credentials, hang up. What is read is what the page says.
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { BROWSERS, openBrowser } from "../harness/browsers.mjs";
@@ -8,6 +8,7 @@ import { DemoServer } from "../harness/demo-server.mjs";
 const TTL_SECONDS = 12;
 
 const text = (page, id) => page.$eval(`#${id}`, (element) => element.textContent.trim());
+const state = (page, id) => page.$eval(`#${id}`, (element) => element.dataset.state);
 const count = async (page, id) => Number((await text(page, id)).replaceAll(",", ""));
 const kinds = (page) => page.$$eval("#log li", (lines) => lines.map((line) => line.dataset.kind));
 
@@ -47,9 +48,11 @@ for (const name of BROWSERS) {
       assert.match(server.log, /credential revoked/);
     });
 
-    it("starts a call through the relay at one click", async () => {
+    it("starts both calls through the relay at one click", async () => {
       await click(page, "start");
       await page.waitForSelector("#status[data-state=connected]");
+      await page.waitForSelector("#plain-status[data-state=connected]");
+      assert.match(await text(page, "plain-username"), /^[0-9a-f]{8}…$/);
       await page.waitForFunction(() => document.querySelector("#log [data-kind=connected]"));
       await page.waitForFunction(() =>
         [...document.querySelectorAll("#ends [data-cell=path]")].every((cell) => cell.textContent.startsWith("relay to relay")),
@@ -83,6 +86,30 @@ for (const name of BROWSERS) {
       assert.ok(left > 0 && left <= TTL_SECONDS, `${left} s left`);
     });
 
+    it("shows the call by hand go silent at the end of its credential, and die, while the other one lives", async () => {
+      await page.waitForSelector("#plain-status:is([data-state=silent], [data-state=interrupted], [data-state=lost])", {
+        timeout: 2 * TTL_SECONDS * 1000,
+      });
+      assert.equal(await text(page, "plain-session-status"), "Expired");
+      await page.waitForSelector("#plain-status[data-state=lost]", { timeout: 60_000 });
+      assert.equal(await text(page, "plain-status"), "Lost");
+      assert.match(await text(page, "plain-epitaph"), /^Lost\. Nothing has come through since [\d:]+, 1\d s after the start\.$/);
+      assert.match(await text(page, "plain-silence"), /^\d+ s ago$/);
+      assert.equal(await count(page, "plain-outlived"), 0);
+      const [received, frames] = await Promise.all([count(page, "plain-received-count"), count(page, "plain-frames")]);
+      assert.ok(received > 0 && frames > 0, `${received} messages and ${frames} frames came through before`);
+
+      assert.equal(await state(page, "status"), "connected");
+      assert.equal(await text(page, "silence"), "just now");
+      assert.equal(
+        await text(page, "verdict"),
+        "The call by turn-wasm goes on, on fresh credentials. The call by hand is lost: its credential ended, and its relays with it.",
+      );
+      const before = await count(page, "frames");
+      await page.waitForFunction((before) => Number(document.querySelector("#frames").textContent.replaceAll(",", "")) > before, {}, before);
+      assert.deepEqual(await Promise.all([count(page, "plain-received-count"), count(page, "plain-frames")]), [received, frames]);
+    });
+
     it("lives on when the provider revokes the credential under it", async () => {
       const outlived = await count(page, "outlived");
       await click(page, "revoke");
@@ -105,6 +132,7 @@ for (const name of BROWSERS) {
       assert.equal(await text(page, "session-status"), "Given back");
       await page.waitForFunction(() => document.querySelector("#allocations-summary").textContent === "No relay is in use.");
       assert.match(server.log, /credential revoked/);
+      assert.match(await text(page, "verdict"), /^Hung up\. The call by turn-wasm outlived \d+ credentials; .* and 0 got lost\. The call by hand had been lost before\.$/);
     });
 
     it("can start anew", async () => {
@@ -116,7 +144,9 @@ for (const name of BROWSERS) {
     });
 
     it("leaves nothing in the browser's console", () => {
-      assert.deepEqual(page.troubles, []);
+      // Firefox says of each end that is lost what the page says.
+      const own = page.troubles.filter((trouble) => !trouble.includes("WebRTC: ICE failed, see about:webrtc"));
+      assert.deepEqual(own, []);
     });
 
     it("says what to do when the backend is gone", async () => {

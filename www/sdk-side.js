@@ -1,0 +1,176 @@
+// The call by turn-wasm, and what becomes of it. What an app would copy is in `open` below, in end.js and in negotiation.js.
+
+import { CREDENTIALS, REVOCATION } from "./backend.js";
+import { Call } from "./call.js";
+import * as figures from "./figures.js";
+import { Film } from "./film.js";
+import { Ledger } from "./ledger.js";
+import { tell } from "./story.js";
+import { short, span } from "./words.js";
+
+const SESSION = {
+  active: "Live",
+  refreshing: "Being refreshed",
+  retrying: "Live, refresh is retried",
+  refused: "Live, backend refuses a fresh one",
+  expired: "Expired",
+  closed: "Given back",
+};
+
+/** A session with what `settings` ask for. */
+export function open(openTurnSession, { ttl }) {
+  return openTurnSession({
+    source: ttl === null ? CREDENTIALS : { url: CREDENTIALS, body: { ttl } },
+    revoke: REVOCATION,
+  });
+}
+
+/** Events: `change` when what is to be said about the call may have changed. */
+export class SdkSide extends EventTarget {
+  ledger = new Ledger();
+  film = new Film();
+  startedAt = performance.now();
+  session = null;
+  call = null;
+  /** The TURN username in force. */
+  username = null;
+  /** Fresh credentials so far. */
+  refreshes = 0;
+
+  #panel;
+  #log;
+  #stream = null;
+  /** Messages of calls that could not be repaired. */
+  #before = { sent: 0, received: 0, lost: 0, largestGap: 0 };
+
+  constructor(panel, log) {
+    super();
+    this.#panel = panel;
+    this.#log = log;
+    panel.showCall("connecting");
+    panel.showOutlived(0);
+  }
+
+  /** Opens the session and has the call connected. */
+  async start(openTurnSession, stream, settings) {
+    this.#stream = stream;
+    this.session = await open(openTurnSession, settings);
+    this.#follow();
+    this.#build();
+    await this.call.connected();
+  }
+
+  #follow() {
+    const { session } = this;
+    this.#learn();
+    this.#log.write("opened", `First credential: ${short(this.username)} lives for ${span(session.state.expiresAt - Date.now())}.`, "good");
+    session.addEventListener("refreshed", () => {
+      this.refreshes += 1;
+      this.#learn();
+      figures.showServers(session.state);
+    });
+    tell(session, this.#log, { nameOf: (pc) => this.call?.endOf(pc)?.name ?? null, usernameOf: () => this.username });
+    session.addEventListener("restarted", ({ detail }) => {
+      const end = this.call?.endOf(detail.connection);
+      if (end) end.restarts += 1;
+    });
+    session.addEventListener("connectionlost", ({ detail }) => {
+      // Both ends may be lost; the first news of it rebuilds both.
+      if (this.call.endOf(detail.connection)) this.#rebuild();
+    });
+    figures.showServers(session.state);
+  }
+
+  /** Notes what the session holds now. */
+  #learn() {
+    this.username = this.session.iceServers.find((server) => server.username)?.username ?? null;
+    this.ledger.add(this.username, this.session.state.expiresAt);
+    this.dispatchEvent(new Event("change"));
+  }
+
+  #build() {
+    const call = new Call(this.session, this.#stream, { onstream: (stream) => this.#panel.play(stream) });
+    call.addEventListener("statechange", () => {
+      if (call === this.call) this.#changed();
+    });
+    call.addEventListener("error", ({ detail }) => this.#log.write("error", `Negotiation failed: ${detail.message}`, "bad"));
+    this.call = call;
+  }
+
+  #changed() {
+    const { state } = this.call;
+    if (state === this.#panel.element("status").dataset.state) return;
+    this.#panel.showCall(state);
+    if (state === "interrupted") this.#log.write("interrupted", "The path between the two ends is interrupted.", "bad");
+    if (state === "lost") this.#log.write("lost", "The path between the two ends is lost.", "bad");
+    this.dispatchEvent(new Event("change"));
+  }
+
+  /** The session holds a live credential, so a new call can take the place of one that is beyond repair at once. */
+  #rebuild() {
+    const lost = this.call;
+    lost.close();
+    this.#before = this.messages;
+    this.#build();
+  }
+
+  get messages() {
+    const { sent, received, lost, largestGap } = this.call.messages;
+    const before = this.#before;
+    return {
+      sent: before.sent + sent,
+      received: before.received + received,
+      lost: before.lost + lost,
+      largestGap: Math.max(before.largestGap, largestGap),
+    };
+  }
+
+  /** What changes by the second. */
+  tick() {
+    const { session, call, ledger } = this;
+    if (session === null) return;
+    const { state } = session;
+    const words = SESSION[state.status];
+    if (state.expiresAt === null) this.#panel.text("session-status", words);
+    else this.#panel.showCredential({ words, username: this.username, ...state });
+    if (!call) return;
+    const silence = performance.now() - call.heardUntil;
+    this.#panel.showDuration(performance.now() - this.startedAt);
+    this.#panel.showMessages({ ...this.messages, silence });
+    figures.showMessages(this.messages);
+    for (const { username, revoked } of ledger.hear(Date.now() - silence)) {
+      const how = revoked ? "was revoked" : "has expired";
+      this.#log.write("outlived", `Credential ${short(username)} ${how}, and the call goes on.`, "good");
+    }
+    this.#panel.showOutlived(ledger.outlived);
+  }
+
+  /** What has to be asked for. */
+  async look() {
+    const { call, film } = this;
+    if (!call || call.state === "ended") return;
+    const paths = await Promise.all(call.ends.map((end) => end.path()));
+    call.ends.forEach((end, index) => figures.showEnd(end, paths[index]));
+    await film.look(call.b.pc);
+    this.#panel.showVideo(film);
+    if (film.size) figures.showFrameSize(film.size);
+  }
+
+  /** Hangs up in good order: nothing under way is lost, and the credentials are given back. */
+  async end() {
+    this.#panel.showCall("ending");
+    await this.call.end();
+    await this.session.close({ revoke: true });
+    this.tick();
+    this.#panel.clearCredential();
+    this.#panel.showCall("ended");
+  }
+
+  /** After a start that failed. */
+  async abandon() {
+    this.call?.close();
+    await this.session?.close({ revoke: true });
+    this.#panel.showCall("idle");
+  }
+}
+

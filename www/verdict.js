@@ -1,0 +1,51 @@
+// How the two calls stand against each other, in a sentence or two. It is read out by screen readers whenever it changes, so
+// it holds nothing that changes by the second.
+
+/** `{text, tone}`; `tone` is "plain", "good" or "bad". */
+export function verdict(sdk, plain) {
+  if (sdk.call === null || sdk.call.state === "connecting") return { text: "Both calls are being set up…", tone: "plain" };
+  const { text, tone } = left(sdk);
+  return { text: `${text} ${right(plain)}`.trim(), tone };
+}
+
+function left({ call, refreshes, ledger }) {
+  switch (call.state) {
+    case "interrupted":
+      return { text: "The path of the call by turn-wasm is interrupted; it is being repaired.", tone: "bad" };
+    case "lost":
+      return { text: "The call by turn-wasm is lost; it is being built anew.", tone: "bad" };
+    default:
+  }
+  if (ledger.outlived > 0) return { text: "The call by turn-wasm goes on, on fresh credentials.", tone: "good" };
+  if (refreshes > 0) return { text: "turn-wasm has fetched a fresh credential in time.", tone: "good" };
+  return { text: "The call by turn-wasm is up.", tone: "plain" };
+}
+
+function right({ state, relayExpired, direct }) {
+  switch (state) {
+    case "connecting":
+      return "The call by hand is being set up.";
+    case "unavailable":
+      return "The call by hand did not start.";
+    case "lost":
+      return relayExpired ? "The call by hand is lost: its credential ended, and its relays with it." : "The call by hand is lost.";
+    case "silent":
+    case "interrupted":
+      return relayExpired
+        ? "The call by hand has gone silent: its credential has ended, and its relays with it."
+        : "The call by hand has gone silent.";
+    default:
+  }
+  if (direct) return "The call by hand is up as well: its path needs no relay.";
+  if (relayExpired) return "The call by hand is still up, though its credential has ended.";
+  return "The call by hand is up as well, on the credential that it began with.";
+}
+
+/** After hanging up. */
+export function summary(sdk, plain) {
+  const { received, lost } = sdk.messages;
+  const number = sdk.ledger.outlived;
+  const outlived = `${number} ${number === 1 ? "credential" : "credentials"}`;
+  const first = `Hung up. The call by turn-wasm outlived ${outlived}; ${received.toLocaleString("en")} messages came through and ${lost.toLocaleString("en")} got lost.`;
+  return plain.lostAt === null ? first : `${first} The call by hand had been lost before.`;
+}

@@ -29,9 +29,12 @@ export class Site {
   #server;
   #routes = new Map();
   #sockets = new Set();
+  #headers;
 
-  static async start({ folders = FOLDERS, port = 0 } = {}) {
+  /** `headers`: of everything that lies in the folders. */
+  static async start({ folders = FOLDERS, port = 0, headers = { "cache-control": "no-store" } } = {}) {
     const site = new Site();
+    site.#headers = headers;
     site.#server = createServer((request, response) => {
       site.#answer(request, response, folders).catch((error) => {
         if (!response.headersSent) response.writeHead(500, { "content-type": "text/plain" });
@@ -93,7 +96,7 @@ export class Site {
       if (!file.startsWith(normalize(folder.endsWith(sep) ? folder : folder + sep))) break;
       try {
         const bytes = await readFile(file);
-        response.writeHead(200, { "content-type": TYPES[extname(file)] ?? "application/octet-stream", "cache-control": "no-store" });
+        response.writeHead(200, { "content-type": TYPES[extname(file)] ?? "application/octet-stream", ...this.#headers });
         response.end(bytes);
         return;
       } catch {

@@ -3,6 +3,7 @@
 // A test that cannot go on may panic.
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod bench;
 mod cache;
 mod crates;
 mod debian;
@@ -63,6 +64,11 @@ fn run() -> Result<()> {
             size::check(size)
         }
         Options::Test { only } => suite::run(&workspace, &cache, only),
+        Options::Bench {
+            only,
+            rounds,
+            update_readme,
+        } => bench::run(&workspace, &cache, only, rounds, update_readme),
         Options::Docs => docs::build(&workspace, &cache),
         Options::Fleet { whole, write } => fleet::run(&workspace, whole, write),
         Options::Mutants => mutants::run(&workspace, &cache),

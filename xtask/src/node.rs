@@ -108,6 +108,26 @@ impl Node {
         command
     }
 
+    /// Installs what a folder's package-lock.json says, unless it is what is there. `npm ci` removes the folder with the
+    /// mark in it first, so a mark means that an installation with this lock file came to its end.
+    pub fn install_packages(&self, folder: &Path) -> Result<()> {
+        let lock = folder.join("package-lock.json");
+        let content = fs::read(&lock).context(|| format!("cannot read {}", lock.display()))?;
+        let modules = folder.join("node_modules");
+        let mark = modules.join(format!(".xtask-{}", cache::fingerprint(&content)));
+        if mark.exists() {
+            return Ok(());
+        }
+        println!("set-up: installs npm packages in {}", modules.display());
+        let took = process::with_progress(
+            self.run(npm())
+                .args(["ci", "--no-audit", "--no-fund"])
+                .current_dir(folder),
+        )?;
+        println!("        done in {}", progress::seconds(took));
+        fs::write(&mark, "").context(|| format!("cannot write {}", mark.display()))
+    }
+
     /// Runs a package's program on Node, without going through the shell scripts that npm makes of it.
     fn script(&self, path: &str) -> Command {
         let mut command = self.run("node");
@@ -116,7 +136,7 @@ impl Node {
     }
 }
 
-pub fn npm() -> &'static str {
+fn npm() -> &'static str {
     if cfg!(windows) { "npm.cmd" } else { "npm" }
 }
 

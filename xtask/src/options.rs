@@ -1,5 +1,6 @@
 //! The command line: which command, with which options.
 
+use crate::bench::Part;
 use crate::failure::{Failure, Result};
 use crate::suite::Step;
 
@@ -9,6 +10,10 @@ usage: cargo xtask <command>
   demo [--port N] [--ttl S]  build everything and serve the demo (port 0: any; ttl of its credentials in seconds)
   build [--report]           build the npm package in pkg/ and weigh it; --report lists the largest functions
   test [--only STEP]         all checks in order, or one: fmt, clippy, crates, native, docs, fleet, build, package, browser, e2e
+  bench [--only PART] [--rounds N] [--update-readme]
+                             the benchmark table beside plain JavaScript, in target/bench also as JSON and as a chart, or one
+                             part of it: size, start; --rounds N for less or more than 15 rounds;
+                             --update-readme puts the figures into README.md and docs/bench.md
   docs                       the API reference in target/docs, and the crates' own in target/doc; warnings are errors
   fleet [--whole] [--write]  simulate a fleet of sessions against one backend, with --whole one million of them;
                              --write puts the figures into docs/fleet.md
@@ -18,11 +23,26 @@ Each prepares what the machine lacks for it first.";
 
 #[derive(Debug, PartialEq, Eq)]
 pub enum Options {
-    Demo { port: Option<u16>, ttl: Option<u32> },
-    Build { report: bool },
-    Test { only: Option<Step> },
+    Demo {
+        port: Option<u16>,
+        ttl: Option<u32>,
+    },
+    Build {
+        report: bool,
+    },
+    Test {
+        only: Option<Step>,
+    },
+    Bench {
+        only: Option<Part>,
+        rounds: Option<u32>,
+        update_readme: bool,
+    },
     Docs,
-    Fleet { whole: bool, write: bool },
+    Fleet {
+        whole: bool,
+        write: bool,
+    },
     Mutants,
     Help,
 }
@@ -46,6 +66,11 @@ impl Options {
             },
             "build" => Self::Build { report: false },
             "test" => Self::Test { only: None },
+            "bench" => Self::Bench {
+                only: None,
+                rounds: None,
+                update_readme: false,
+            },
             "docs" => Self::Docs,
             "fleet" => Self::Fleet {
                 whole: false,
@@ -63,14 +88,15 @@ impl Options {
                 (Self::Build { report }, "--report") => *report = true,
                 (Self::Fleet { whole, .. }, "--whole") => *whole = true,
                 (Self::Fleet { write, .. }, "--write") => *write = true,
+                (Self::Bench { rounds, .. }, "--rounds") => {
+                    *rounds = Some(number(&name, words.next())?);
+                }
+                (Self::Bench { update_readme, .. }, "--update-readme") => *update_readme = true,
+                (Self::Bench { only, .. }, "--only") => {
+                    *only = Some(one_of("part", Part::named, words.next())?);
+                }
                 (Self::Test { only }, "--only") => {
-                    let step = words
-                        .next()
-                        .ok_or_else(|| usage("--only needs the name of a step"))?;
-                    *only = Some(
-                        Step::named(&step)
-                            .ok_or_else(|| usage(&format!("there is no step `{step}`")))?,
-                    );
+                    *only = Some(one_of("step", Step::named, words.next())?);
                 }
                 _ => return Err(usage(&format!("`{command}` takes no `{name}`"))),
             }
@@ -86,6 +112,12 @@ fn number<N: std::str::FromStr>(name: &str, value: Option<String>) -> Result<N> 
             "{name} needs a number in its range, not `{value}`"
         ))
     })
+}
+
+/// What `--only` names: a `kind` of thing.
+fn one_of<T>(kind: &str, named: impl Fn(&str) -> Option<T>, value: Option<String>) -> Result<T> {
+    let name = value.ok_or_else(|| usage(&format!("--only needs the name of a {kind}")))?;
+    named(&name).ok_or_else(|| usage(&format!("there is no {kind} `{name}`")))
 }
 
 fn usage(complaint: &str) -> Failure {
@@ -135,6 +167,14 @@ mod tests {
                 write: true
             }
         );
+        assert_eq!(
+            parse("bench --only size --rounds 3 --update-readme").unwrap(),
+            Options::Bench {
+                only: Some(Part::Size),
+                rounds: Some(3),
+                update_readme: true
+            }
+        );
         assert_eq!(parse("docs").unwrap(), Options::Docs);
         assert_eq!(parse("mutants").unwrap(), Options::Mutants);
         assert_eq!(parse("--help").unwrap(), Options::Help);
@@ -145,7 +185,9 @@ mod tests {
     fn what_is_not_understood_is_named_with_the_usage_and_exit_code_2() {
         for (line, named) in [
             ("", "no command"),
-            ("bench", "`bench`"),
+            ("measure", "`measure`"),
+            ("bench --only sizes", "`sizes`"),
+            ("bench --rounds few", "`few`"),
             ("demo --port", "--port needs"),
             ("demo --port 70000", "`70000`"),
             ("demo --ttl -1", "`-1`"),
@@ -166,9 +208,10 @@ mod tests {
     }
 
     #[test]
-    fn the_usage_names_every_step() {
-        for step in Step::ALL {
-            assert!(USAGE.contains(step.name()), "{}", step.name());
+    fn the_usage_names_every_step_and_part() {
+        let names = Step::ALL.map(Step::name).into_iter();
+        for name in names.chain(Part::ALL.map(Part::name)) {
+            assert!(USAGE.contains(name), "{name}");
         }
     }
 }

@@ -8,9 +8,9 @@ use crate::failure::{Failure, Result};
 use crate::process;
 
 pub struct Programs {
-    pub chromium: PathBuf,
-    pub firefox: PathBuf,
-    pub turnserver: PathBuf,
+    chromium: PathBuf,
+    firefox: PathBuf,
+    turnserver: PathBuf,
 }
 
 struct Wanted {
@@ -21,9 +21,9 @@ struct Wanted {
     why: &'static str,
 }
 
-pub const CHROMIUM: &str = "CHROMIUM";
-pub const FIREFOX: &str = "FIREFOX";
-pub const TURNSERVER: &str = "TURNSERVER";
+const CHROMIUM: &str = "CHROMIUM";
+const FIREFOX: &str = "FIREFOX";
+const TURNSERVER: &str = "TURNSERVER";
 
 const BROWSER_CHROMIUM: Wanted = Wanted {
     variable: CHROMIUM,
@@ -71,6 +71,14 @@ impl Programs {
                 path
             },
         })
+    }
+
+    /// Names them in the environment of a program that drives them.
+    pub fn tell<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+        command
+            .env(CHROMIUM, &self.chromium)
+            .env(FIREFOX, &self.firefox)
+            .env(TURNSERVER, &self.turnserver)
     }
 }
 

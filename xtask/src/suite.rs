@@ -6,16 +6,16 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::cache::{self, Cache};
+use crate::cache::Cache;
 use crate::crates;
 use crate::docs;
 use crate::failure::{Context, Failure, Result};
 use crate::fleet;
 use crate::interrupt;
-use crate::node::{self, Node};
+use crate::node::Node;
 use crate::package::{self, Tools};
 use crate::process;
-use crate::programs::{self, Programs};
+use crate::programs::Programs;
 use crate::progress;
 use crate::server;
 use crate::size::{self, Size};
@@ -294,7 +294,7 @@ impl Suite<'_> {
             Some(server) => server.clone(),
             None => {
                 let server = server::build(self.workspace, self.cache)?;
-                install_packages(self.node()?, &tests)?;
+                self.node()?.install_packages(&tests)?;
                 self.site.insert(server).clone()
             }
         };
@@ -310,23 +310,19 @@ impl Suite<'_> {
         let _ = fs::remove_file(&report);
         let mut destination = OsString::from("--test-reporter-destination=");
         destination.push(&report);
-        let status = process::in_view(
-            self.node()?
-                .run("node")
-                // One file at a time: they share two browsers and measure times.
-                .args(["--test", "--test-concurrency=1"])
-                // A browser that hangs must not hang the run; the longest file takes a third of this.
-                .arg("--test-timeout=1800000")
-                .args(["--test-reporter=spec", "--test-reporter-destination=stdout"])
-                .arg("--test-reporter=tap")
-                .arg(destination)
-                .args(files)
-                .current_dir(&tests)
-                .env("TURN_DEMO_SERVER", server)
-                .env(programs::CHROMIUM, &programs.chromium)
-                .env(programs::FIREFOX, &programs.firefox)
-                .env(programs::TURNSERVER, &programs.turnserver),
-        )?;
+        let mut command = self.node()?.run("node");
+        command
+            // One file at a time: they share two browsers and measure times.
+            .args(["--test", "--test-concurrency=1"])
+            // A browser that hangs must not hang the run; the longest file takes a third of this.
+            .arg("--test-timeout=1800000")
+            .args(["--test-reporter=spec", "--test-reporter-destination=stdout"])
+            .arg("--test-reporter=tap")
+            .arg(destination)
+            .args(files)
+            .current_dir(&tests)
+            .env("TURN_DEMO_SERVER", server);
+        let status = process::in_view(programs.tell(&mut command))?;
         let report =
             fs::read_to_string(&report).context(|| format!("cannot read {}", report.display()))?;
         let counts = node_counts(&report);
@@ -349,27 +345,6 @@ impl Suite<'_> {
             .map(Tools::node)
             .ok_or_else(|| Failure::new("set-up brought no Node"))
     }
-}
-
-/// Installs what tests/package-lock.json says, unless it is what is there. `npm ci` removes the folder with the mark
-/// in it first, so a mark means that an installation with this lock file came to its end.
-fn install_packages(node: &Node, tests: &Path) -> Result<()> {
-    let lock = tests.join("package-lock.json");
-    let content = fs::read(&lock).context(|| format!("cannot read {}", lock.display()))?;
-    let mark = tests
-        .join("node_modules")
-        .join(format!(".xtask-{}", cache::fingerprint(&content)));
-    if mark.exists() {
-        return Ok(());
-    }
-    println!("set-up: installs the npm packages that the tests use, in tests/node_modules");
-    let took = process::with_progress(
-        node.run(node::npm())
-            .args(["ci", "--no-audit", "--no-fund"])
-            .current_dir(tests),
-    )?;
-    println!("        done in {}", progress::seconds(took));
-    fs::write(&mark, "").context(|| format!("cannot write {}", mark.display()))
 }
 
 /// The test files of one folder, in order.

@@ -1,0 +1,127 @@
+//! `cargo xtask bench`: what the package costs and what it gives, measured beside what an app would do without it.
+//!
+//! The measuring is done by the scripts in tests/bench; here is what they need.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use crate::cache::Cache;
+use crate::failure::{Failure, Result};
+use crate::package::{self, Tools};
+use crate::process;
+use crate::programs::Programs;
+use crate::server;
+use crate::workspace::Workspace;
+
+/// Fewer rounds are for a look, not for the README.
+const ROUNDS: u32 = 15;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    Size,
+    Start,
+}
+
+impl Part {
+    pub const ALL: [Self; 2] = [Self::Size, Self::Start];
+
+    /// For `--only`; also the name of its script in tests/bench/parts.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Size => "size",
+            Self::Start => "start",
+        }
+    }
+
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|part| part.name() == name)
+    }
+}
+
+/// Runs one part or all, each so many rounds, and with `update_readme` puts the figures into README.md and docs/bench.md.
+pub fn run(
+    workspace: &Workspace,
+    cache: &Cache,
+    only: Option<Part>,
+    rounds: Option<u32>,
+    update_readme: bool,
+) -> Result<()> {
+    let rounds = rounds.unwrap_or(ROUNDS);
+    if rounds == 0 || update_readme && rounds < ROUNDS {
+        return Err(Failure::new(format!(
+            "{rounds} rounds: the figures in the README are of {ROUNDS} at least"
+        )));
+    }
+    let stage = Stage::set_up(workspace, cache)?;
+    let folder = workspace.root().join("tests/bench");
+    stage.tools.node().install_packages(&folder)?;
+    let mut arguments: Vec<OsString> = vec![
+        "--rounds".into(),
+        rounds.to_string().into(),
+        "--out".into(),
+        workspace.target().join("bench").into(),
+    ];
+    for part in Part::ALL {
+        if only.is_none_or(|only| only == part) {
+            arguments.extend(["--part".into(), part.name().into()]);
+        }
+    }
+    if update_readme {
+        arguments.push("--update-readme".into());
+    }
+    stage.run(&folder.join("main.mjs"), &arguments)
+}
+
+/// The package, the browsers and the servers, for scripts that measure or wear them out.
+pub struct Stage {
+    tools: Tools,
+    programs: Programs,
+    server: PathBuf,
+}
+
+impl Stage {
+    pub fn set_up(workspace: &Workspace, cache: &Cache) -> Result<Self> {
+        let tools = Tools::set_up(cache, workspace)?;
+        let programs = Programs::set_up()?;
+        package::build(workspace, &tools, false)?;
+        let server = server::build(workspace, cache)?;
+        tools
+            .node()
+            .install_packages(&workspace.root().join("tests"))?;
+        Ok(Self {
+            tools,
+            programs,
+            server,
+        })
+    }
+
+    /// Runs a script on Node.
+    pub fn run(&self, script: &Path, arguments: &[OsString]) -> Result<()> {
+        let mut command = self.tools.node().run("node");
+        command
+            .arg(script)
+            .args(arguments)
+            .env("TURN_DEMO_SERVER", &self.server);
+        let status = process::in_view(self.programs.tell(&mut command))?;
+        if status.success() {
+            return Ok(());
+        }
+        Err(Failure::new(format!(
+            "{} failed ({status})",
+            script.display()
+        )))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_found_by_their_names() {
+        for part in Part::ALL {
+            assert_eq!(Part::named(part.name()), Some(part));
+        }
+        assert_eq!(Part::named("sizes"), None);
+    }
+}

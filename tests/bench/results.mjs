@@ -6,7 +6,7 @@ import { chart } from "./chart.mjs";
 import { circumstances, markdown, table, text } from "./report.mjs";
 
 /** In the order of the tables. */
-export const PARTS = ["size", "start"];
+export const PARTS = ["size", "start", "gathering", "refresh", "memory"];
 
 const ROOT = new URL("../../", import.meta.url);
 const CHART = "docs/bench.svg";
@@ -42,6 +42,7 @@ export async function lastResults(bench) {
 
 export function print(result) {
   console.log(`\n${result.title} (${circumstances([result])})\n`);
+  if (result.note) console.log(result.note);
   if (result.lines.length > 0) console.log(text(table(result.lines)));
   for (const extra of result.tables) console.log(`\n${extra.caption ? `${extra.caption}\n` : ""}${text(extra)}`);
 }
@@ -76,7 +77,7 @@ function docsSection(results) {
     .map((result) => {
       const tables = [...(result.lines.length > 0 ? [table(result.lines)] : []), ...result.tables];
       const shown = tables.map((each) => (each.caption ? `${each.caption}\n\n${markdown(each)}` : markdown(each)));
-      return [`### ${result.title}`, `${circumstances([result])}.`, ...shown].join("\n\n");
+      return [`### ${result.title}`, `${circumstances([result])}.`, ...(result.note ? [result.note] : []), ...shown].join("\n\n");
     })
     .join("\n\n");
 }

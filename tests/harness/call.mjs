@@ -261,10 +261,10 @@ export class Call {
 
   /**
    * `connections`: two RTCPeerConnections, the impolite end first. `delay`: ms that a signalling message takes.
-   * `media`: a canvas video track from end 0 to end 1. `steady`: neither messages nor signalling wait for the timers of a
-   * hidden page, as those of a socket would not.
+   * `media`: a canvas video track from end 0 to end 1; `stream`: what else it sends. `steady`: neither messages nor signalling
+   * wait for the timers of a hidden page, as those of a socket would not.
    */
-  constructor(connections, { delay = 0, interval = INTERVAL, media = false, steady = false } = {}) {
+  constructor(connections, { delay = 0, interval = INTERVAL, media = false, stream = null, steady = false } = {}) {
     this.#interval = interval;
     this.#steady = steady;
     const lines = Line.pair({ delay, steady });
@@ -273,6 +273,7 @@ export class Call {
     a.incoming = b.tally;
     b.incoming = a.tally;
     if (media) a.addVideo();
+    for (const track of stream?.getTracks() ?? []) a.pc.addTrack(track, stream);
   }
 
   /** Resolves once both ends are connected and both channels open, then starts the numbered messages. */

@@ -7,15 +7,16 @@ export class PlainCall {
 
   /**
    * `fetchServers()` resolves with `{iceServers, ttl}`. Halfway through each credential's life both connections get fresh
-   * servers through `setConfiguration`, and nothing else.
+   * servers through `setConfiguration`, and nothing else. `idle`: not even that.
    */
-  static async open({ fetchServers, call = {} }) {
+  static async open({ fetchServers, idle = false, call = {} }) {
     const self = new PlainCall();
     const { iceServers, ttl } = await fetchServers();
     const configuration = { iceServers, iceTransportPolicy: "relay" };
     const connections = [new RTCPeerConnection(configuration), new RTCPeerConnection(configuration)];
     self.call = new Call(connections, call);
     await self.call.start();
+    if (idle) return self;
     self.#timer = setInterval(async () => {
       const fresh = await fetchServers();
       self.refreshes++;

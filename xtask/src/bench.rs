@@ -20,16 +20,28 @@ const ROUNDS: u32 = 15;
 pub enum Part {
     Size,
     Start,
+    Gathering,
+    Refresh,
+    Memory,
 }
 
 impl Part {
-    pub const ALL: [Self; 2] = [Self::Size, Self::Start];
+    pub const ALL: [Self; 5] = [
+        Self::Size,
+        Self::Start,
+        Self::Gathering,
+        Self::Refresh,
+        Self::Memory,
+    ];
 
     /// For `--only`; also the name of its script in tests/bench/parts.
     pub fn name(self) -> &'static str {
         match self {
             Self::Size => "size",
             Self::Start => "start",
+            Self::Gathering => "gathering",
+            Self::Refresh => "refresh",
+            Self::Memory => "memory",
         }
     }
 

@@ -1,0 +1,91 @@
+// 4. A refresh of many connections: what it takes of the page's main thread, beside a plain loop over them.
+import { BROWSERS } from "../../harness/browsers.mjs";
+import { Coturn } from "../../harness/coturn.mjs";
+import { figure } from "../figure.mjs";
+import { line } from "../line.mjs";
+
+export const title = "A refresh of many connections";
+
+const COUNTS = [1, 10, 50, 100];
+
+const LIMIT = 1.1;
+
+/** ms that a task may take where ten connections are served. */
+const LONGEST = 5;
+
+// Runs in the page.
+async function refreshes({ count, rounds }) {
+  const { openTurnSession } = await import("/pkg/index.js");
+  const { watched } = await import("/bench/page/main-thread.js");
+  const { joined } = await import("/bench/page/pair.js");
+  // Fetched before, so that no network is measured.
+  const fresh = await (await fetch(`/credentials?${2 * rounds + 3}`)).json();
+  const source = async () => ({ iceServers: fresh.pop(), ttl: 600 });
+  const session = await openTurnSession({ source });
+  const connections = Array.from({ length: count }, () => session.createPeerConnection());
+  const others = await Promise.all(connections.map(joined));
+  const ways = {
+    ours: async () => {
+      let left = count;
+      const applied = new Promise((resolve) => {
+        session.addEventListener("applied", function listener() {
+          if (--left > 0) return;
+          session.removeEventListener("applied", listener);
+          resolve();
+        });
+      });
+      await session.refresh();
+      await applied;
+    },
+    theirs: async () => {
+      const { iceServers } = await source();
+      for (const pc of connections) pc.setConfiguration({ ...pc.getConfiguration(), iceServers });
+    },
+  };
+  const times = { ours: [], theirs: [] };
+  for (let round = 0; round <= rounds; round++) {
+    for (const way of round % 2 ? ["ours", "theirs"] : ["theirs", "ours"]) {
+      const measured = await watched(ways[way]);
+      // The first one warms up.
+      if (round > 0) times[way].push(measured);
+    }
+  }
+  for (const pc of [...connections, ...others]) pc.close();
+  await session.close();
+  return times;
+}
+
+function linesOf({ ours, theirs }, { count, name }) {
+  const what = `refresh of ${count} connection${count > 1 ? "s" : ""}`;
+  const [both, alone] = [(kind) => ({ ours: of(ours, kind), theirs: of(theirs, kind) }), { browser: name, beside: "a plain loop" }];
+  return [
+    line({ what: `${what}, main thread`, ...alone, ...both("busy"), goal: { ratioAtMost: LIMIT }, inReadme: count === 10 }),
+    line({ what: `${what}, longest task`, ...alone, ...both("longest"), goal: count === 10 ? { atMost: LONGEST } : null }),
+    line({ what: `${what}, until all are applied`, ...alone, ...both("ms") }),
+  ];
+}
+
+const of = (measured, kind) => figure(measured.map((each) => each[kind]), "ms");
+
+export async function measure(bench) {
+  const site = await bench.site();
+  const coturn = await Coturn.start();
+  site.json("/credentials", ({ request }) => {
+    const count = Number(new URL(request.url, site.origin).search.slice(1));
+    return Array.from({ length: count }, () => coturn.iceServers({ ttl: 600 }));
+  });
+  const lines = [];
+  for (const name of BROWSERS) {
+    bench.says(`refresh, ${name}`);
+    const browser = await bench.browser(name);
+    for (const count of COUNTS) {
+      const page = await browser.page(site.page);
+      lines.push(...linesOf(await page.evaluate(refreshes, { count, rounds: bench.rounds }), { count, name }));
+      await page.close();
+    }
+    await browser.close();
+  }
+  await coturn.stop();
+  await site.stop();
+  return { lines, tables: [] };
+}

@@ -2,22 +2,40 @@
 //! that the answer holds neither a ttl nor an expiry, so whoever asks has to remember what was asked for.
 //!
 //! Errors name a status at most. Bodies of upstream answers never enter an error, and the token is a [`Secret`].
+//!
+//! A request that meets a busy or broken provider (429, 5xx, no connection, no answer) is made again, as [`RETRY`] says.
+//! Minting twice does no harm: a credential that nobody was given ends by itself.
 
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use reqwest::header::{ACCEPT, RETRY_AFTER};
 use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
+use ring::rand::{SecureRandom, SystemRandom};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use tracing::debug;
 
+use crate::metrics::Metrics;
+use crate::retry::Retry;
 use crate::secret::Secret;
 
 pub const TURN_BASE: &str = "https://rtc.live.cloudflare.com";
 pub const ACCOUNT_BASE: &str = "https://api.cloudflare.com";
 
 const CONNECT: Duration = Duration::from_secs(3);
+/// How long a connection waits for the next request; TCP and TLS are set up once for all that come meanwhile.
+const IDLE: Duration = Duration::from_secs(60);
+/// For one try.
+const TRY: Duration = Duration::from_secs(4);
+
 /// Within the 10 s that the SDK gives a backend, so that the page hears an error and not silence.
-const WHOLE: Duration = Duration::from_secs(8);
+const RETRY: Retry = Retry {
+    tries: 4,
+    first: Duration::from_millis(200),
+    most: Duration::from_secs(2),
+    budget: Duration::from_secs(8),
+};
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IceServer {
@@ -76,6 +94,25 @@ pub enum UpstreamError {
     Malformed,
 }
 
+impl UpstreamError {
+    /// Whether another try may go better.
+    fn is_passing(&self) -> bool {
+        match self {
+            Self::Unreachable | Self::Timeout => true,
+            Self::Status { status, .. } => matches!(status, 429 | 500..),
+            Self::Malformed => false,
+        }
+    }
+
+    /// Seconds, if the provider said so.
+    fn retry_after(&self) -> Option<u64> {
+        match self {
+            Self::Status { retry_after, .. } => *retry_after,
+            _ => None,
+        }
+    }
+}
+
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     #[error("TURN_API_BASE must be an https address, or http on loopback, such as {TURN_BASE}")]
@@ -101,7 +138,9 @@ pub fn http_client(base: &str) -> Result<Client, reqwest::Error> {
     }
     builder
         .connect_timeout(CONNECT)
-        .timeout(WHOLE)
+        .timeout(TRY)
+        .pool_idle_timeout(IDLE)
+        .tcp_keepalive(IDLE)
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
         .build()
@@ -136,10 +175,21 @@ pub struct TurnKey {
     http: Client,
     credentials: String,
     token: Secret,
+    metrics: Arc<Metrics>,
 }
 
 impl TurnKey {
     pub fn new(base: &str, key_id: &str, token: Secret) -> Result<Self, ConfigError> {
+        Self::measured(base, key_id, token, Arc::default())
+    }
+
+    /// One that notes how long the provider takes, and what comes of it.
+    pub fn measured(
+        base: &str,
+        key_id: &str,
+        token: Secret,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self, ConfigError> {
         if !is_id(key_id) {
             return Err(ConfigError::Id("TURN_KEY_ID"));
         }
@@ -148,6 +198,7 @@ impl TurnKey {
             http: http_client(&credentials)?,
             credentials,
             token,
+            metrics,
         })
     }
 
@@ -165,7 +216,7 @@ impl TurnKey {
             .http
             .post(format!("{}/generate-ice-servers", self.credentials))
             .json(&body);
-        let issued: Issued = parse(send(request, &self.token).await?).await?;
+        let issued: Issued = parse(self.send("generate", request).await?).await?;
         let servers = match issued.ice_servers {
             IceServers::Many(servers) => servers,
             IceServers::One(server) => vec![server],
@@ -183,15 +234,66 @@ impl TurnKey {
     pub async fn revoke(&self, username: &str) -> Result<(), UpstreamError> {
         // The username becomes part of a path; anything but an id could name another resource.
         if !is_id(username) {
-            return Err(UpstreamError::Status {
-                status: 404,
-                retry_after: None,
-            });
+            return Err(UpstreamError::Malformed);
         }
         let request = self
             .http
             .post(format!("{}/{username}/revoke", self.credentials));
-        send(request, &self.token).await.map(drop)
+        match self.send("revoke", request).await {
+            // A provider that has forgotten the username accepts it no longer, which is what was asked for.
+            Ok(_) | Err(UpstreamError::Status { status: 404, .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Tries until there is an answer that a further try would not change, or no time for one.
+    async fn send(
+        &self,
+        operation: &'static str,
+        request: RequestBuilder,
+    ) -> Result<Response, UpstreamError> {
+        let begun = Instant::now();
+        for made in 1.. {
+            // Fails for a body that is a stream, and ours is not.
+            let request = request.try_clone().ok_or(UpstreamError::Unreachable)?;
+            let asked = Instant::now();
+            let left = RETRY.budget.saturating_sub(begun.elapsed());
+            let answer = send(request.timeout(TRY.min(left)), &self.token).await;
+            self.metrics
+                .upstream(operation, outcome(&answer), asked.elapsed());
+            let Err(error) = answer else { return answer };
+            let pause = error.is_passing().then(|| {
+                let retry_after = error.retry_after().map(Duration::from_secs);
+                RETRY.pause(made, retry_after, begun.elapsed(), dice())
+            });
+            let Some(pause) = pause.flatten() else {
+                return Err(error);
+            };
+            debug!(target: "api", operation, %error, ?pause, "upstream asked again");
+            self.metrics.retries.add(operation);
+            tokio::time::sleep(pause).await;
+        }
+        Err(UpstreamError::Timeout)
+    }
+}
+
+fn outcome(answer: &Result<Response, UpstreamError>) -> &'static str {
+    match answer {
+        Ok(_) => "ok",
+        Err(UpstreamError::Unreachable) => "unreachable",
+        Err(UpstreamError::Timeout) => "timeout",
+        Err(UpstreamError::Status { status: 429, .. }) => "too-many",
+        Err(UpstreamError::Status { status: 500.., .. }) => "unavailable",
+        Err(UpstreamError::Status { .. } | UpstreamError::Malformed) => "refused",
+    }
+}
+
+/// From 0 to 1. Without random numbers, all of the pause.
+fn dice() -> f64 {
+    let mut bytes = [0; 4];
+    match SystemRandom::new().fill(&mut bytes) {
+        Ok(()) => f64::from(u32::from_le_bytes(bytes)) / f64::from(u32::MAX),
+        Err(_) => 1.0,
     }
 }
 

@@ -16,9 +16,12 @@ use axum::routing::post;
 use axum::{Json, Router};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use crate::api_error::ApiError;
 use crate::body;
+use crate::connection;
 use crate::credential::{Credential, CredentialStore};
 use crate::hex;
 use crate::options::MAX_TTL;
@@ -38,6 +41,8 @@ pub struct Running {
     pub base: String,
     pub key_id: String,
     pub token: Secret,
+    /// Done when the last request is answered.
+    pub served: JoinHandle<()>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -80,23 +85,37 @@ impl Emulator {
 
     /// Serves on any loopback port until the process ends.
     pub async fn start(self) -> Result<Running, EmulatorError> {
-        self.start_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?)
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let (end, ending) = watch::channel(false);
+        let mut running = self.start_on(listener, ending)?;
+        let served = running.served;
+        running.served = tokio::spawn(async move {
+            let _ = served.await;
+            drop(end);
+        });
+        Ok(running)
     }
 
-    /// Serves on this listener until the process ends.
-    pub fn start_on(self, listener: TcpListener) -> Result<Running, EmulatorError> {
+    /// Serves on this listener until `ending` turns true.
+    pub fn start_on(
+        self,
+        listener: TcpListener,
+        ending: watch::Receiver<bool>,
+    ) -> Result<Running, EmulatorError> {
         let (key_id, token) = self.create_key()?;
         let base = format!("http://{}", listener.local_addr()?);
-        let router = self.router();
-        tokio::spawn(async move {
-            if let Err(error) = axum::serve(listener, router).await {
-                tracing::error!(%error, "emulator of the TURN API ended");
-            }
-        });
+        let served = tokio::spawn(connection::serve(
+            listener,
+            self.router(),
+            connection::capacity(),
+            Arc::default(),
+            ending,
+        ));
         Ok(Running {
             base,
             key_id,
             token,
+            served,
         })
     }
 

@@ -5,13 +5,17 @@ use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::limit::Limit;
+use crate::origin::Origin;
+
 /// Longest ttl that Cloudflare issues, in seconds.
 pub const MAX_TTL: u64 = 48 * 3600;
 
 /// Demo backend of turn-wasm: serves the demo page and short-lived TURN credentials.
 ///
 /// With TURN_KEY_ID and TURN_KEY_API_TOKEN in the environment the credentials come from Cloudflare (or from TURN_API_BASE);
-/// without them from an emulator of its API, for a TURN server on loopback that is part of this program.
+/// without them from an emulator of its API, for a TURN server on loopback that is part of this program. Instances with the
+/// same SESSION_SECRET serve the same sessions.
 #[derive(Debug, Parser)]
 #[command(version, args_conflicts_with_subcommands = true)]
 pub struct Options {
@@ -41,6 +45,36 @@ pub struct Options {
     /// Serve one more folder; may be given more than once
     #[arg(long, value_name = "/PATH=DIR")]
     pub mount: Vec<Mount>,
+
+    /// Longest ttl that a page may ask for, in seconds (1 to 172800)
+    #[arg(long, value_name = "SECONDS", default_value_t = MAX_TTL, value_parser = clap::value_parser!(u64).range(1..=MAX_TTL))]
+    pub max_ttl: u64,
+
+    /// How long after its successor a username lives on that a page has superseded, in seconds (0 to 86400)
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, value_parser = clap::value_parser!(u64).range(0..=86400))]
+    pub grace: u64,
+
+    /// Requests that a session may make: at once, and a second from then on; or "off"
+    #[arg(long, value_name = "BURST/PER_SECOND", default_value = "60/5")]
+    pub session_limit: Limit,
+
+    /// Requests that an address may make, whatever its sessions: at once, and a second from then on; or "off"
+    #[arg(long, value_name = "BURST/PER_SECOND", default_value = "2000/200")]
+    pub address_limit: Limit,
+
+    /// Proxies of yours in front, each of which adds to X-Forwarded-For
+    #[arg(long, value_name = "NUMBER", default_value_t = 0)]
+    pub proxies: usize,
+
+    /// Where else than on loopback the pages are served, by a proxy in front; may be given more than once. If all are
+    /// https, so are the cookies
+    #[arg(long, value_name = "ORIGIN")]
+    pub origin: Vec<Origin>,
+
+    /// File with NAME=value lines for what the environment does not say: TURN_KEY_ID, TURN_KEY_API_TOKEN, TURN_API_BASE,
+    /// SESSION_SECRET
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
 
     /// Let POST /api/demo/faults make the credential endpoint misbehave
     #[arg(long)]

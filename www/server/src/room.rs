@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use crate::session::SessionId;
+use crate::authentication::ClientId;
 
 /// Rooms at a time. With [`MAX_WAITING_BYTES`] for each member this is also a limit on memory.
 const MAX_ROOMS: usize = 64;
@@ -65,7 +65,7 @@ struct Room {
 
 struct Member {
     id: String,
-    session: SessionId,
+    session: ClientId,
     heard_of: Instant,
 }
 
@@ -120,7 +120,7 @@ impl Rooms {
     pub fn join(
         &self,
         name: &str,
-        session: &SessionId,
+        session: &ClientId,
         id: String,
         now: Instant,
     ) -> Result<usize, RoomError> {
@@ -149,7 +149,7 @@ impl Rooms {
     fn find<'a>(
         rooms: &'a mut HashMap<String, Room>,
         name: &str,
-        session: &SessionId,
+        session: &ClientId,
         id: &str,
         now: Instant,
     ) -> Result<(&'a mut Room, usize), RoomError> {
@@ -169,7 +169,7 @@ impl Rooms {
     pub fn send(
         &self,
         name: &str,
-        session: &SessionId,
+        session: &ClientId,
         id: &str,
         first: u64,
         messages: Vec<String>,
@@ -206,7 +206,7 @@ impl Rooms {
     pub fn listen(
         &self,
         name: &str,
-        session: &SessionId,
+        session: &ClientId,
         id: &str,
         from: u64,
         now: Instant,
@@ -233,7 +233,7 @@ impl Rooms {
     pub fn leave(
         &self,
         name: &str,
-        session: &SessionId,
+        session: &ClientId,
         id: &str,
         now: Instant,
     ) -> Result<(), RoomError> {
@@ -294,8 +294,8 @@ mod tests {
         }
     }
 
-    fn session(name: &str) -> SessionId {
-        SessionId(name.to_owned())
+    fn session(name: &str) -> ClientId {
+        ClientId::new(name)
     }
 
     fn texts(messages: &[&str]) -> Vec<String> {

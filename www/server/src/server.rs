@@ -1,34 +1,56 @@
 //! Puts the parts together: reads the configuration, starts what is missing of a provider, serves, and prints where.
 
-use std::env::VarError;
 use std::io::{self, Write as _};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::middleware::{from_fn, map_response};
+use axum::middleware::{from_fn_with_state, map_response};
 use axum::routing::{delete, get, post};
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tracing::info;
 
+use crate::authentication::{Authentication, ClientId};
 use crate::cloudflare::{self, ACCOUNT_BASE, ConfigError, CreateKeyError, TURN_BASE, TurnKey};
 use crate::credential::CredentialStore;
 use crate::emulator::{Emulator, EmulatorError};
 use crate::fault::Faults;
+use crate::limit::Buckets;
+use crate::metrics::Metrics;
 use crate::options::{Emulate, NewKey, Options};
+use crate::origin::Origin;
+use crate::ownership::Owners;
 use crate::room::Rooms;
-use crate::secret::Secret;
 use crate::session::Sessions;
+use crate::settings::{self, Settings, SettingsError};
+use crate::signing::Signing;
 use crate::site::Site;
+use crate::superseded::Superseded;
 use crate::turn::{TurnError, TurnServer};
-use crate::{api, demo, signalling, site};
+use crate::{api, connection, demo, health, signalling, site};
 
 /// What the handlers share.
 pub struct App {
     /// Seconds that a credential lives if the page does not ask for another time.
     pub ttl: u64,
+    /// The most seconds that it may ask for.
+    pub max_ttl: u64,
+    /// How long a superseded username lives on.
+    pub grace: Duration,
     pub key: TurnKey,
-    pub sessions: Sessions,
+    /// Who may have credentials. Put your own in its place.
+    pub authentication: Box<dyn Authentication>,
+    pub owners: Owners,
+    pub superseded: Superseded,
+    pub clients: Buckets<ClientId>,
+    pub addresses: Buckets<IpAddr>,
+    /// Proxies of ours, which say in `X-Forwarded-For` whom they were asked by.
+    pub proxies: usize,
+    /// Where else than on loopback the pages are served.
+    pub origins: Vec<Origin>,
+    pub metrics: Arc<Metrics>,
     pub rooms: Rooms,
     pub site: Site,
     pub embedded: Option<Embedded>,
@@ -54,8 +76,10 @@ pub enum ServerError {
         set: &'static str,
         unset: &'static str,
     },
-    #[error("{0} holds something that is not text")]
-    NotText(&'static str),
+    #[error("--ttl {ttl} is longer than --max-ttl {max_ttl} allows")]
+    LongTtl { ttl: u64, max_ttl: u64 },
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
     #[error(
         "CLOUDFLARE_API_TOKEN is not set; it must hold an API token with the permission \"Calls Write\""
     )]
@@ -76,15 +100,6 @@ pub enum ServerError {
     Io(#[from] io::Error),
 }
 
-fn variable(name: &'static str) -> Result<Option<String>, ServerError> {
-    match std::env::var(name) {
-        Ok(value) if value.is_empty() => Ok(None),
-        Ok(value) => Ok(Some(value)),
-        Err(VarError::NotPresent) => Ok(None),
-        Err(VarError::NotUnicode(_)) => Err(ServerError::NotText(name)),
-    }
-}
-
 async fn listen(port: u16) -> Result<TcpListener, ServerError> {
     TcpListener::bind((Ipv4Addr::LOCALHOST, port))
         .await
@@ -93,27 +108,95 @@ async fn listen(port: u16) -> Result<TcpListener, ServerError> {
 
 /// Serves until the process is told to end.
 pub async fn run(options: &Options) -> Result<(), ServerError> {
+    let settings = Settings::read(options.config.as_deref())?;
+    let capacity = connection::capacity();
     let listener = listen(options.port).await?;
     let address = listener.local_addr()?;
-    let router = router(Arc::new(app(options, address).await?));
+    let app = Arc::new(app(options, &settings, address.port()).await?);
+    let termination = termination()?;
+    let (end, ending) = watch::channel(false);
+    let served = connection::serve(
+        listener,
+        router(Arc::clone(&app)),
+        capacity,
+        Arc::clone(&app.metrics),
+        ending,
+    );
     {
         let mut stdout = io::stdout().lock();
         writeln!(stdout, "listening on http://{address}")?;
         stdout.flush()?;
     }
+    let until_told = async {
+        let told = termination.await;
+        end.send_replace(true);
+        told
+    };
+    let ended = async {
+        let (told, ()) = tokio::join!(until_told, served);
+        told
+    };
     tokio::select! {
-        served = axum::serve(listener, router) => Ok(served?),
-        told = told_to_end() => Ok(told?),
+        told = ended => told?,
+        () = app.superseded.work(&app.key, &app.metrics) => {}
     }
+    Ok(())
 }
 
-async fn app(options: &Options, address: SocketAddr) -> Result<App, ServerError> {
-    let (key, embedded) = match (variable("TURN_KEY_ID")?, variable("TURN_KEY_API_TOKEN")?) {
+/// All parts of the backend as the options and settings say. An app with its own [`Authentication`] puts it in the place
+/// of the one here, and serves what [`router`] makes of the result.
+pub async fn app(options: &Options, settings: &Settings, port: u16) -> Result<App, ServerError> {
+    if options.ttl > options.max_ttl {
+        return Err(ServerError::LongTtl {
+            ttl: options.ttl,
+            max_ttl: options.max_ttl,
+        });
+    }
+    let metrics = Arc::new(Metrics::default());
+    let (key, embedded) = provider(options, settings, &metrics).await?;
+    let signing = match settings.secret(settings::SESSION_SECRET) {
+        Some(secret) => Signing::shared(&secret),
+        None => Signing::random(port).map_err(|_| ServerError::Random)?,
+    };
+    let secure = !options.origin.is_empty() && options.origin.iter().all(Origin::is_secure);
+    let now = Instant::now();
+    Ok(App {
+        ttl: options.ttl,
+        max_ttl: options.max_ttl,
+        grace: Duration::from_secs(options.grace),
+        key,
+        authentication: Box::new(Sessions::new(&signing, secure)),
+        owners: Owners::new(&signing, secure),
+        superseded: Superseded::default(),
+        clients: Buckets::new(options.session_limit, now),
+        addresses: Buckets::new(options.address_limit, now),
+        proxies: options.proxies,
+        origins: options.origin.clone(),
+        metrics,
+        rooms: Rooms::default(),
+        site: Site::new(options),
+        embedded,
+        faults: options.faults.then(Faults::default),
+    })
+}
+
+/// Cloudflare, if there is a key of its; else the emulator.
+async fn provider(
+    options: &Options,
+    settings: &Settings,
+    metrics: &Arc<Metrics>,
+) -> Result<(TurnKey, Option<Embedded>), ServerError> {
+    let metrics = Arc::clone(metrics);
+    let half = |set, unset| Err(ServerError::HalfConfigured { set, unset });
+    match (
+        settings.get(settings::KEY_ID),
+        settings.secret(settings::API_TOKEN),
+    ) {
         (Some(id), Some(token)) => {
-            let base = variable("TURN_API_BASE")?.unwrap_or_else(|| TURN_BASE.to_owned());
-            let key = TurnKey::new(&base, &id, Secret::new(token))?;
+            let base = settings.get(settings::API_BASE).unwrap_or(TURN_BASE);
+            let key = TurnKey::measured(base, id, token, metrics)?;
             info!(target: "api", "credentials come from the TURN key in TURN_KEY_ID");
-            (key, None)
+            Ok((key, None))
         }
         (None, None) => {
             let store = Arc::new(CredentialStore::default());
@@ -122,36 +205,16 @@ async fn app(options: &Options, address: SocketAddr) -> Result<App, ServerError>
             let emulator = Emulator::new(Arc::clone(&store), turn.address(), None)
                 .start()
                 .await?;
-            (
-                TurnKey::new(&emulator.base, &emulator.key_id, emulator.token)?,
-                Some(Embedded { store, turn }),
-            )
+            let key = TurnKey::measured(&emulator.base, &emulator.key_id, emulator.token, metrics)?;
+            Ok((key, Some(Embedded { store, turn })))
         }
-        (Some(_), None) => {
-            return Err(ServerError::HalfConfigured {
-                set: "TURN_KEY_ID",
-                unset: "TURN_KEY_API_TOKEN",
-            });
-        }
-        (None, Some(_)) => {
-            return Err(ServerError::HalfConfigured {
-                set: "TURN_KEY_API_TOKEN",
-                unset: "TURN_KEY_ID",
-            });
-        }
-    };
-    Ok(App {
-        ttl: options.ttl,
-        key,
-        sessions: Sessions::new(address.port()).map_err(|_| ServerError::Random)?,
-        rooms: Rooms::default(),
-        site: Site::new(options),
-        embedded,
-        faults: options.faults.then(Faults::default),
-    })
+        (Some(_), None) => half(settings::KEY_ID, settings::API_TOKEN),
+        (None, Some(_)) => half(settings::API_TOKEN, settings::KEY_ID),
+    }
 }
 
-fn router(app: Arc<App>) -> Router {
+/// The whole site: pages, credential endpoints, rooms, metrics.
+pub fn router(app: Arc<App>) -> Router {
     let api = Router::new()
         .route("/turn-credentials", post(api::mint))
         .route("/turn-credentials/revoke", post(api::revoke))
@@ -169,8 +232,11 @@ fn router(app: Arc<App>) -> Router {
         .layer(map_response(api::no_store));
     Router::new()
         .nest("/api", api)
+        .route("/metrics", get(health::metrics))
         .fallback(site::serve)
-        .layer(from_fn(api::guard))
+        .layer(from_fn_with_state(Arc::clone(&app), api::guard))
+        // Asked by whatever name a load balancer knows this instance by.
+        .route("/healthz", get(health::healthz))
         .layer(map_response(site::add_headers))
         .with_state(app)
 }
@@ -182,7 +248,9 @@ pub async fn emulate(options: &Emulate) -> Result<(), ServerError> {
     let store = Arc::new(CredentialStore::default());
     let turn = TurnServer::start(Arc::clone(&store), options.turn_port).await?;
     info!(target: "turn", address = %turn.address(), "embedded TURN server listening");
-    let running = Emulator::new(store, turn.address(), None).start_on(listener)?;
+    let termination = termination()?;
+    let (end, ending) = watch::channel(false);
+    let running = Emulator::new(store, turn.address(), None).start_on(listener, ending)?;
     {
         let mut stdout = io::stdout().lock();
         write!(
@@ -194,30 +262,39 @@ pub async fn emulate(options: &Emulate) -> Result<(), ServerError> {
         )?;
         stdout.flush()?;
     }
-    Ok(told_to_end().await?)
+    let told = termination.await;
+    end.send_replace(true);
+    let _ = running.served.await;
+    Ok(told?)
 }
 
-async fn told_to_end() -> io::Result<()> {
+/// Listens for the signals from now on; the result is done when one has come.
+fn termination() -> io::Result<impl Future<Output = io::Result<()>>> {
     #[cfg(unix)]
     {
-        let mut terminate =
-            tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-        tokio::select! {
-            interrupted = tokio::signal::ctrl_c() => interrupted,
-            _ = terminate.recv() => Ok(()),
-        }
+        use tokio::signal::unix::{SignalKind, signal};
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        Ok(async move {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            Ok(())
+        })
     }
     #[cfg(not(unix))]
-    tokio::signal::ctrl_c().await
+    Ok(tokio::signal::ctrl_c())
 }
 
 /// Creates a TURN key and prints it: the one time that Cloudflare shows its secret.
 pub async fn create_key(order: &NewKey) -> Result<(), ServerError> {
-    let token = variable("CLOUDFLARE_API_TOKEN")?
-        .map(Secret::new)
+    let settings = Settings::read(None)?;
+    let token = settings
+        .secret(settings::ACCOUNT_TOKEN)
         .ok_or(ServerError::NoApiToken)?;
-    let base = variable("TURN_API_BASE")?.unwrap_or_else(|| ACCOUNT_BASE.to_owned());
-    let key = cloudflare::create_key(&base, &order.account, &order.name, &token).await?;
+    let base = settings.get(settings::API_BASE).unwrap_or(ACCOUNT_BASE);
+    let key = cloudflare::create_key(base, &order.account, &order.name, &token).await?;
     let mut stdout = io::stdout().lock();
     writeln!(stdout, "uid {}\nkey {}", key.uid, key.key.reveal())?;
     writeln!(

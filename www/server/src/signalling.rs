@@ -38,7 +38,8 @@ pub async fn join(
     room: Parameters<String>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let session = api::admit(&app, request.headers())?;
+    let (head, _) = request.into_parts();
+    let session = api::admit(&app, &head).await?.id;
     let Path(room) = room.map_err(|_| RoomError::Name)?;
     let member = hex::random(16).map_err(|_| ApiError::internal())?;
     let place = app
@@ -54,9 +55,9 @@ pub async fn send(
     parameters: Parameters<(String, String)>,
     request: Request,
 ) -> Result<StatusCode, ApiError> {
-    let session = api::admit(&app, request.headers())?;
-    let Path((room, member)) = parameters.map_err(|_| RoomError::Gone)?;
     let (head, body) = request.into_parts();
+    let session = api::admit(&app, &head).await?.id;
+    let Path((room, member)) = parameters.map_err(|_| RoomError::Gone)?;
     let (first, messages) = numbered(body::read_json(&head.headers, body).await?)?;
     app.rooms
         .send(&room, &session, &member, first, messages, Instant::now())?;
@@ -68,9 +69,10 @@ pub async fn listen(
     parameters: Parameters<(String, String)>,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let session = api::admit(&app, request.headers())?;
+    let (head, _) = request.into_parts();
+    let session = api::admit(&app, &head).await?.id;
     let Path((room, member)) = parameters.map_err(|_| RoomError::Gone)?;
-    let from = from(request.uri())?;
+    let from = from(&head.uri)?;
     let deadline = tokio::time::Instant::now() + PATIENCE;
     loop {
         let heard = app
@@ -93,7 +95,8 @@ pub async fn leave(
     parameters: Parameters<(String, String)>,
     request: Request,
 ) -> Result<StatusCode, ApiError> {
-    let session = api::admit(&app, request.headers())?;
+    let (head, _) = request.into_parts();
+    let session = api::admit(&app, &head).await?.id;
     let Path((room, member)) = parameters.map_err(|_| RoomError::Gone)?;
     app.rooms.leave(&room, &session, &member, Instant::now())?;
     info!(target: "room", "left");

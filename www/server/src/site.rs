@@ -3,7 +3,6 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -197,16 +196,15 @@ pub async fn serve(State(app): State<Arc<App>>, request: Request) -> Response {
         .headers_mut()
         .insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     if media_type.starts_with("text/html") {
-        match app
-            .sessions
-            .cookie(request.headers(), SystemTime::now())
-            .map(|cookie| cookie.map(HeaderValue::try_from))
-        {
+        match app.authentication.on_page(request.headers()) {
             Ok(None) => {}
-            Ok(Some(Ok(cookie))) => {
-                response.headers_mut().insert(SET_COOKIE, cookie);
-            }
-            Ok(Some(Err(_))) | Err(_) => return ApiError::internal().into_response(),
+            Ok(Some(cookie)) => match HeaderValue::try_from(cookie) {
+                Ok(cookie) => {
+                    response.headers_mut().insert(SET_COOKIE, cookie);
+                }
+                Err(_) => return ApiError::internal().into_response(),
+            },
+            Err(error) => return error.into_response(),
         }
     }
     response

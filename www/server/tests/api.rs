@@ -415,7 +415,8 @@ async fn trouble_upstream_becomes_a_clear_error_without_its_secrets() {
         for secret in ["the-token", "upstream-secret", "upstream-", "Bearer"] {
             let said = String::from_utf8_lossy(&answer.body).replace(code, "");
             assert!(!said.contains(secret), "{said}");
-            assert!(!server.log().contains(secret), "{}", server.log());
+            let log = server.log().replace(code, "");
+            assert!(!log.contains(secret), "{log}");
         }
     }
 }
@@ -467,7 +468,7 @@ async fn no_log_line_holds_a_secret_or_a_whole_username() {
         .logged(&["INFO turn: credential expired", &ended.username[..8]])
         .await;
     server
-        .logged(&["INFO api: credential given", &revoked.username[..8]])
+        .logged(&["INFO access: mint", &revoked.username[..8]])
         .await;
     let log = server.log() + &server.stdout();
     let cookie = visitor

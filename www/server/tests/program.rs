@@ -12,7 +12,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::Arc;
 
 use harness::turn_client::Relay;
-use harness::{Credential, SOON, Server, program, until};
+use harness::{Credential, Server, program};
 use serde_json::json;
 use turn_demo_server::cloudflare::TurnKey;
 use turn_demo_server::credential::CredentialStore;
@@ -25,7 +25,7 @@ async fn it_prints_exactly_one_line_on_stdout() {
     let server = Server::start(&[]).await;
     let credential = server.visitor().await.credential(60).await;
     server
-        .logged(&["credential given", &credential.username[..8]])
+        .logged(&["INFO access: mint", &credential.username[..8]])
         .await;
     assert_eq!(server.stdout(), format!("listening on {}\n", server.url));
     assert!(server.url.starts_with("http://127.0.0.1:"));
@@ -117,33 +117,16 @@ fn half_a_configuration_and_a_careless_address_are_refused_without_showing_the_t
 #[tokio::test]
 async fn the_emulator_alone_prints_a_key_and_issues_credentials_that_its_turn_server_honours() {
     let server = Server::spawn(program().args(["emulate", "--port", "0"])).await;
-    let stdout = until("the key is printed", SOON, async || {
-        let stdout = server.stdout();
-        (stdout.lines().count() == 4).then_some(stdout)
-    })
-    .await;
-    let printed: Vec<_> = stdout
-        .lines()
-        .skip(1)
-        .map(|line| line.split_once('=').unwrap())
-        .collect();
-    let [
-        ("TURN_API_BASE", base),
-        ("TURN_KEY_ID", id),
-        ("TURN_KEY_API_TOKEN", token),
-    ] = printed[..]
-    else {
-        panic!("{stdout}")
-    };
+    let [(_, base), (_, id), (_, token)] = server.printed_key().await;
     assert_eq!(base, server.url);
 
-    let key = TurnKey::new(base, id, Secret::new(token)).unwrap();
+    let key = TurnKey::new(&base, &id, Secret::new(token.clone())).unwrap();
     let servers = key.generate(60, None).await.unwrap();
     let credential = Credential::of(&json!({ "iceServers": servers }));
     Relay::allocate(Transport::Udp, &credential).await.unwrap();
     key.revoke(&credential.username).await.unwrap();
     server.logged(&["credential revoked"]).await;
-    assert!(!server.log().contains(token));
+    assert!(!server.log().contains(&token));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,7 +3,9 @@
 
 pub mod turn_client;
 
+use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -62,6 +64,7 @@ pub fn program() -> Command {
         "TURN_KEY_API_TOKEN",
         "TURN_API_BASE",
         "CLOUDFLARE_API_TOKEN",
+        "SESSION_SECRET",
     ] {
         command.env_remove(name);
     }
@@ -151,16 +154,24 @@ impl Server {
         assert_eq!(answer.status, StatusCode::OK);
         let cookie = answer.headers.get(SET_COOKIE).unwrap().to_str().unwrap();
         visitor.cookie = Some(cookie.split(';').next().unwrap().to_owned());
+        visitor.kept.lock().unwrap().clear();
         visitor
     }
 
     /// Somebody who has not.
     pub fn stranger(&self) -> Visitor {
-        Visitor {
-            http: http_client("http://").unwrap(),
-            base: self.url.clone(),
-            cookie: None,
-        }
+        Visitor::new(&self.url)
+    }
+
+    /// The value of a metric, with its labels; 0 if there is none.
+    pub async fn metric(&self, name: &str) -> f64 {
+        let answer = self.stranger().get("/metrics").await;
+        assert_eq!(answer.status, StatusCode::OK);
+        let text = String::from_utf8(answer.body).unwrap();
+        let value = text
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        value.map_or(0.0, |value| value.parse().unwrap())
     }
 
     /// What `GET /api/demo/turn` says.
@@ -179,6 +190,25 @@ impl Server {
             .iter()
             .filter(|allocation| allocation["username"] == username[..8])
             .count()
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.url.strip_prefix("http://").unwrap().parse().unwrap()
+    }
+
+    /// What `emulate` prints for the backend's environment.
+    pub async fn printed_key(&self) -> [(&'static str, String); 3] {
+        let stdout = until("the key is printed", SOON, async || {
+            let stdout = self.stdout();
+            (stdout.lines().count() == 4).then_some(stdout)
+        })
+        .await;
+        ["TURN_API_BASE", "TURN_KEY_ID", "TURN_KEY_API_TOKEN"].map(|name| {
+            let value = stdout
+                .lines()
+                .find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
+            (name, value.unwrap().to_owned())
+        })
     }
 
     pub fn id(&self) -> u32 {
@@ -215,10 +245,14 @@ fn collect(from: impl Read + Send + 'static) -> Arc<Mutex<String>> {
     text
 }
 
+/// A browser, as far as it matters here. Paths of cookies are not looked at.
 pub struct Visitor {
     http: reqwest::Client,
     base: String,
+    /// The session's.
     pub cookie: Option<String>,
+    /// What answers since then have set, by name.
+    kept: Arc<Mutex<BTreeMap<String, String>>>,
 }
 
 #[derive(Debug)]
@@ -252,21 +286,61 @@ impl Answer {
 }
 
 impl Visitor {
+    pub fn new(url: &str) -> Self {
+        Self {
+            http: http_client("http://").unwrap(),
+            base: url.to_owned(),
+            cookie: None,
+            kept: Arc::default(),
+        }
+    }
+
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         // Longer than the server may take for anything, so that its answer is what a test sees.
         let request = self
             .http
             .request(method, format!("{}{path}", self.base))
             .timeout(SOON * 2);
-        match &self.cookie {
-            Some(cookie) => request.header(COOKIE, cookie),
-            None => request,
+        let kept = self.kept.lock().unwrap();
+        let kept = kept.iter().map(|(name, value)| format!("{name}={value}"));
+        let cookies: Vec<String> = self.cookie.clone().into_iter().chain(kept).collect();
+        if cookies.is_empty() {
+            return request;
+        }
+        request.header(COOKIE, cookies.join("; "))
+    }
+
+    /// The same browser, asking another server over a new connection.
+    pub fn at(&self, url: &str) -> Self {
+        Self {
+            http: http_client("http://").unwrap(),
+            base: url.to_owned(),
+            cookie: self.cookie.clone(),
+            kept: Arc::clone(&self.kept),
+        }
+    }
+
+    /// With another browser's session, and nothing else of it.
+    pub fn with_session_of(self, other: &Self) -> Self {
+        Self {
+            cookie: other.cookie.clone(),
+            ..self
         }
     }
 
     pub async fn send(&self, request: RequestBuilder) -> Answer {
         let response = request.send().await.unwrap();
         let (status, headers) = (response.status(), response.headers().clone());
+        for cookie in headers.get_all(SET_COOKIE) {
+            let cookie = cookie.to_str().unwrap();
+            let (name, value) = cookie.split(';').next().unwrap().split_once('=').unwrap();
+            let mut kept = self.kept.lock().unwrap();
+            if cookie.contains("Max-Age=0") {
+                kept.remove(name);
+            } else {
+                kept.insert(name.to_owned(), value.to_owned());
+            }
+        }
         Answer {
             status,
             headers,
@@ -315,7 +389,7 @@ impl Visitor {
 pub struct Credential {
     pub username: String,
     pub password: String,
-    pub server: std::net::SocketAddr,
+    pub server: SocketAddr,
 }
 
 impl Credential {

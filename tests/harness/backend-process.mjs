@@ -1,5 +1,6 @@
 // A credential backend in the manner of the README's, run as a program of its own by backend.mjs: node backend-process.mjs
 // PORT ORIGIN. It hands out what the demo backend at ORIGIN mints, and misbehaves as it is told.
+import { DemoSession } from "./demo-session.mjs";
 import { Site } from "./site.mjs";
 
 const [port, upstream] = process.argv.slice(2);
@@ -7,18 +8,8 @@ const [port, upstream] = process.argv.slice(2);
 /** How it misbehaves: `{share, status, headers, delay}`, `share` of the requests from 0 to 1, `delay` in ms. */
 let fault = { share: 0 };
 let requests = 0;
-let cookie = null;
 
-/** As a page that the demo backend served would ask. */
-async function ask(path, body) {
-  if (!cookie) {
-    const page = await fetch(new URL("/harness/page.html", upstream));
-    cookie = page.headers.getSetCookie().map((line) => line.split(";", 1)[0]).join("; ");
-  }
-  const headers = { cookie, ...(body && { "content-type": "application/json" }) };
-  return await fetch(new URL(path, upstream), { method: "POST", headers, body: body || undefined });
-}
-
+const session = new DemoSession(upstream);
 const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 const site = await Site.start({ port: Number(port) });
@@ -34,12 +25,12 @@ site.on("/credentials", async (_request, response, body) => {
     response.writeHead(status, { "content-type": "application/json", ...headers }).end("{}");
     return;
   }
-  const answer = await ask("/api/turn-credentials", body);
+  const answer = await session.ask("/api/turn-credentials", body);
   response.writeHead(answer.status, { "content-type": "application/json", "cache-control": "no-store" }).end(await answer.text());
 });
 
 site.on("/credentials/revoke", async (_request, response, body) => {
-  const answer = await ask("/api/turn-credentials/revoke", body);
+  const answer = await session.ask("/api/turn-credentials/revoke", body);
   response.writeHead(answer.status).end();
 });
 

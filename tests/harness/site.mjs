@@ -1,8 +1,10 @@
-// A small HTTP server on loopback: folders served as they are, and endpoints that a test writes itself.
+// A small HTTP server on loopback: folders served as they are or what another server has, and endpoints that a test writes itself.
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
+import { createServer as createSecureServer } from "node:https";
 import { extname, join, normalize, sep } from "node:path";
 import { fileURLToPath } from "node:url";
+import { passOn, passOnSocket } from "./proxy.mjs";
 
 /** Where the harness, the demo page and the built package (TURN_WASM_PACKAGE, default pkg/) are served by {@link Site} and by the demo server's mounts. */
 export const FOLDERS = {
@@ -30,12 +32,22 @@ export class Site {
   #routes = new Map();
   #sockets = new Set();
   #headers;
+  #scheme;
 
-  /** `headers`: of everything that lies in the folders. */
-  static async start({ folders = FOLDERS, port = 0, headers = { "cache-control": "no-store" } } = {}) {
+  /**
+   * `folders`: by their paths on the site. `headers`: of everything that lies in them. `upstream`: the origin of a server that has
+   * everything but the endpoints, in the place of folders. `certificate`: `{key, cert}` in PEM, for https.
+   */
+  static async start({ folders = FOLDERS, port = 0, headers = { "cache-control": "no-store" }, upstream = null, certificate = null } = {}) {
     const site = new Site();
     site.#headers = headers;
-    site.#server = createServer((request, response) => {
+    site.#scheme = certificate ? "https" : "http";
+    const create = certificate ? (listener) => createSecureServer(certificate, listener) : createServer;
+    site.#server = create((request, response) => {
+      if (upstream && !site.#routes.has(new URL(request.url, site.origin).pathname)) {
+        passOn(request, response, upstream);
+        return;
+      }
       site.#answer(request, response, folders).catch((error) => {
         if (!response.headersSent) response.writeHead(500, { "content-type": "text/plain" });
         response.end(String(error));
@@ -45,12 +57,13 @@ export class Site {
       site.#sockets.add(socket);
       socket.once("close", () => site.#sockets.delete(socket));
     });
+    if (upstream) site.#server.on("upgrade", (request, socket, head) => passOnSocket(request, socket, head, upstream));
     await new Promise((resolve, reject) => site.#server.once("error", reject).listen(port, "127.0.0.1", resolve));
     return site;
   }
 
   get origin() {
-    return `http://127.0.0.1:${this.#server.address().port}`;
+    return `${this.#scheme}://127.0.0.1:${this.#server.address().port}`;
   }
 
   url(path) {

@@ -11,7 +11,7 @@ import { codeBlocks, headingAnchors, links } from "../harness/markdown.mjs";
 import { FOLDERS } from "../harness/site.mjs";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
-const PAGES = ["README.md", "pkg/README.md", "docs/guide.md", "docs/lifetime.md", "docs/faults.md", "docs/fleet.md", "docs/gathering.md", "docs/bench.md", "CHANGELOG.md", "RELEASING.md"];
+const PAGES = ["README.md", "pkg/README.md", "docs/guide.md", "docs/lifetime.md", "docs/faults.md", "docs/fleet.md", "docs/gathering.md", "docs/bench.md", "docs/bundlers.md", "CHANGELOG.md", "RELEASING.md"];
 const TYPES = join(FOLDERS["/pkg"], "index.d.ts");
 const SURROUNDINGS = fileURLToPath(new URL("docs-surroundings.d.ts", import.meta.url));
 
@@ -44,7 +44,7 @@ async function complaints(blocks) {
       lib: ["lib.esnext.d.ts", "lib.dom.d.ts", "lib.dom.iterable.d.ts"],
       module: ts.ModuleKind.ESNext,
       moduleResolution: ts.ModuleResolutionKind.Bundler,
-      paths: { "turn-wasm": [TYPES], "turn-wasm/inline": [join(FOLDERS["/pkg"], "inline.d.ts")] },
+      paths: Object.fromEntries([["turn-wasm", TYPES], ...["inline", "wasm"].map((name) => [`turn-wasm/${name}`, join(FOLDERS["/pkg"], `${name}.d.ts`)])].map(([name, types]) => [name, [types]])),
       skipLibCheck: true,
     });
     return ts.getPreEmitDiagnostics(program).map(({ file, start, messageText }) => {

@@ -32,11 +32,12 @@ pub enum Step {
     Build,
     Package,
     Browser,
+    Apps,
     EndToEnd,
 }
 
 impl Step {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Format,
         Self::Lints,
         Self::Crates,
@@ -46,10 +47,11 @@ impl Step {
         Self::Build,
         Self::Package,
         Self::Browser,
+        Self::Apps,
         Self::EndToEnd,
     ];
 
-    /// The name for `--only`; for the last three also the folder in tests/.
+    /// The name for `--only`; for the last four also the folder in tests/.
     pub fn name(self) -> &'static str {
         match self {
             Self::Format => "fmt",
@@ -61,6 +63,7 @@ impl Step {
             Self::Build => "build",
             Self::Package => "package",
             Self::Browser => "browser",
+            Self::Apps => "apps",
             Self::EndToEnd => "e2e",
         }
     }
@@ -80,12 +83,16 @@ impl Step {
             Self::Build => "the npm package and its size",
             Self::Package => "the npm package from the outside",
             Self::Browser => "the package in Chromium and Firefox",
+            Self::Apps => "apps made with the package, by each bundler",
             Self::EndToEnd => "calls end to end in Chromium and Firefox",
         }
     }
 
     fn runs_in_node(self) -> bool {
-        matches!(self, Self::Package | Self::Browser | Self::EndToEnd)
+        matches!(
+            self,
+            Self::Package | Self::Browser | Self::Apps | Self::EndToEnd
+        )
     }
 }
 
@@ -234,7 +241,7 @@ impl Suite<'_> {
             Step::Native => self.native(),
             Step::Fleet => fleet::check(self.workspace),
             Step::Build => self.build(),
-            Step::Package | Step::Browser | Step::EndToEnd => self.in_node(step),
+            Step::Package | Step::Browser | Step::Apps | Step::EndToEnd => self.in_node(step),
         }
     }
 
@@ -298,6 +305,10 @@ impl Suite<'_> {
                 self.site.insert(server).clone()
             }
         };
+        if step == Step::Apps {
+            // The bundlers are many, and no other step needs them.
+            self.node()?.install_packages(&tests.join(step.name()))?;
+        }
         let files = test_files(&tests, step.name())?;
         let programs = self
             .programs

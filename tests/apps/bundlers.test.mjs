@@ -1,0 +1,55 @@
+// The package in apps of each bundler: each app holds a call, from the bundler's development server and when it is built.
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { after, before, describe, it } from "node:test";
+import { fileURLToPath } from "node:url";
+import { AppStage, STRICT } from "../harness/app-stage.mjs";
+import { BundledApp, BUNDLERS, versionOf, WAYS } from "../harness/bundlers.mjs";
+
+describe("an app made with", () => {
+  let stage;
+  before(async () => {
+    stage = await AppStage.open();
+  });
+  after(() => stage?.close());
+
+  for (const [name, bundler] of Object.entries(BUNDLERS)) {
+    const { development, production } = bundler;
+    for (const way of new Set([...development, ...production])) {
+      const { says, modules } = WAYS[way];
+      describe(`${name}, by ${says},`, () => {
+        let app;
+        before(async () => {
+          app = await BundledApp.install(name, way);
+        });
+        after(() => app?.remove());
+
+        if (development.includes(way)) {
+          it("holds a call in development", async () => {
+            const site = await stage.site({ upstream: await app.serve() });
+            await stage.expectCall(site.url("/"), { modules });
+          });
+        }
+
+        if (production.includes(way)) {
+          it("holds a call when it is built, under a strict content security policy", async () => {
+            const site = await stage.site({ folders: { "": await app.build() }, headers: STRICT });
+            await stage.expectCall(site.url("/index.html"), { modules });
+          });
+        }
+      });
+    }
+  }
+});
+
+describe("docs/bundlers.md", () => {
+  it("tells of each bundler what it takes here", async () => {
+    const page = await readFile(fileURLToPath(new URL("../../docs/bundlers.md", import.meta.url)), "utf8");
+    const rows = page.split("\n").filter((line) => line.startsWith("| "));
+    const all = (ways) => ways.map((way) => WAYS[way].says).join(", or ") || "–";
+    assert.deepEqual(
+      rows.slice(1),
+      Object.entries(BUNDLERS).map(([name, { package: source, development, production }]) => `| ${name} | ${versionOf(source)} | ${all(development)} | ${all(production)} |`),
+    );
+  });
+});

@@ -21,7 +21,7 @@ export function ratio(ours, theirs) {
   return figure(ours.values.map((value, round) => value / theirs.values[round]), "×");
 }
 
-const WHOLE = new Set(["bytes", "messages", "restarts"]);
+const WHOLE = new Set(["bytes", "messages", "freezes", "frames"]);
 
 /** A number with three significant digits at least, and thousands set apart. */
 export function digits(number, unit) {

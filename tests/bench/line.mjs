@@ -21,7 +21,7 @@ const GOALS = {
 
 /**
  * `ours` and `theirs` are figures, less is better; `theirs` may be left out. `beside` names whose `theirs` is. `goal`: one of
- * {@link GOALS} with its number. `inReadme`: whether it is one of the lines in the README.
+ * {@link GOALS} with its number. `inReadme`: whether it is one of the lines in the README and in the chart.
  */
 export function line({ what, browser = null, ours, theirs = null, beside = "plain JavaScript", goal = null, inReadme = false }) {
   const both = theirs && ratio(paired(ours, theirs), theirs);

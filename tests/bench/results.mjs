@@ -6,7 +6,7 @@ import { chart } from "./chart.mjs";
 import { circumstances, markdown, table, text } from "./report.mjs";
 
 /** In the order of the tables. */
-export const PARTS = ["size", "start", "gathering", "refresh", "memory"];
+export const PARTS = ["size", "start", "gathering", "refresh", "survival", "memory", "fleet", "core"];
 
 const ROOT = new URL("../../", import.meta.url);
 const CHART = "docs/bench.svg";
@@ -40,6 +40,9 @@ export async function lastResults(bench) {
   return found;
 }
 
+/** The lines of the README and of the chart. */
+const shownFirst = (results) => results.flatMap(({ lines }) => lines).filter(({ inReadme }) => inReadme);
+
 export function print(result) {
   console.log(`\n${result.title} (${circumstances([result])})\n`);
   if (result.note) console.log(result.note);
@@ -50,7 +53,7 @@ export function print(result) {
 /** bench.json and bench.svg of all results. */
 export async function combine(bench, results) {
   await writeFile(bench.path("bench.json"), `${JSON.stringify({ parts: results }, null, 1)}\n`);
-  await writeFile(bench.path("bench.svg"), chart(results.flatMap(({ lines }) => lines), circumstances(results)));
+  await writeFile(bench.path("bench.svg"), chart(shownFirst(results), circumstances(results)));
 }
 
 /** Puts `content` between the two marks of a page. */
@@ -68,8 +71,7 @@ async function rewrite(name, content) {
 }
 
 function readmeSection(results) {
-  const lines = results.flatMap(({ lines }) => lines).filter(({ inReadme }) => inReadme);
-  return `Medians (and quartiles) of interleaved rounds: ${circumstances(results)}.\n\n${markdown(table(lines))}`;
+  return `Medians (and quartiles) of interleaved rounds: ${circumstances(results)}.\n\n${markdown(table(shownFirst(results)))}`;
 }
 
 function docsSection(results) {

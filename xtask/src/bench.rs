@@ -3,15 +3,19 @@
 //! The measuring is done by the scripts in tests/bench; here is what they need.
 
 use std::ffi::OsString;
+use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use crate::cache::Cache;
-use crate::failure::{Failure, Result};
+use crate::failure::{Context, Failure, Result};
+use crate::fleet;
 use crate::package::{self, Tools};
 use crate::process;
 use crate::programs::Programs;
+use crate::progress;
 use crate::server;
-use crate::workspace::Workspace;
+use crate::workspace::{Workspace, cargo};
 
 /// Fewer rounds are for a look, not for the README.
 const ROUNDS: u32 = 15;
@@ -22,16 +26,22 @@ pub enum Part {
     Start,
     Gathering,
     Refresh,
+    Survival,
     Memory,
+    Fleet,
+    Core,
 }
 
 impl Part {
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 8] = [
         Self::Size,
         Self::Start,
         Self::Gathering,
         Self::Refresh,
+        Self::Survival,
         Self::Memory,
+        Self::Fleet,
+        Self::Core,
     ];
 
     /// For `--only`; also the name of its script in tests/bench/parts.
@@ -41,7 +51,10 @@ impl Part {
             Self::Start => "start",
             Self::Gathering => "gathering",
             Self::Refresh => "refresh",
+            Self::Survival => "survival",
             Self::Memory => "memory",
+            Self::Fleet => "fleet",
+            Self::Core => "core",
         }
     }
 
@@ -67,21 +80,52 @@ pub fn run(
     let stage = Stage::set_up(workspace, cache)?;
     let folder = workspace.root().join("tests/bench");
     stage.tools.node().install_packages(&folder)?;
+    let parts: Vec<Part> = Part::ALL
+        .into_iter()
+        .filter(|part| only.is_none_or(|only| only == *part))
+        .collect();
+    let out = workspace.target().join("bench");
+    fs::create_dir_all(&out).context(|| format!("cannot create {}", out.display()))?;
+    if parts.contains(&Part::Fleet) {
+        println!("bench: simulates fleets");
+        let path = out.join("fleet.md");
+        fs::write(&path, fleet::figures(workspace)?)
+            .context(|| format!("cannot write {}", path.display()))?;
+    }
+    if parts.contains(&Part::Core) {
+        measure_core(workspace, &out)?;
+    }
     let mut arguments: Vec<OsString> = vec![
         "--rounds".into(),
         rounds.to_string().into(),
         "--out".into(),
-        workspace.target().join("bench").into(),
+        out.into(),
     ];
-    for part in Part::ALL {
-        if only.is_none_or(|only| only == part) {
-            arguments.extend(["--part".into(), part.name().into()]);
-        }
+    for part in parts {
+        arguments.extend(["--part".into(), part.name().into()]);
     }
     if update_readme {
         arguments.push("--update-readme".into());
     }
     stage.run(&folder.join("main.mjs"), &arguments)
+}
+
+/// The core by itself, natively: criterion leaves its samples in a folder.
+fn measure_core(workspace: &Workspace, out: &Path) -> Result<()> {
+    println!("bench: the core by itself");
+    let samples = out.join("criterion");
+    // What is there of benchmarks that have another name now would be told again.
+    let _ = fs::remove_dir_all(&samples);
+    let took = process::with_progress(
+        Command::new(cargo())
+            .args(["bench", "--manifest-path", "tests/bench/core/Cargo.toml"])
+            .arg("--target-dir")
+            .arg(workspace.target().join("bench-core"))
+            .current_dir(workspace.root())
+            .env("CRITERION_HOME", &samples),
+    )?;
+    println!("       done in {}", progress::seconds(took));
+    Ok(())
 }
 
 /// The package, the browsers and the servers, for scripts that measure or wear them out.

@@ -25,14 +25,22 @@ pub fn check(workspace: &Workspace) -> Result<()> {
     simulate(workspace, &["--check", PAGE])
 }
 
+/// The figures of the first set, as the page has them.
+pub fn figures(workspace: &Workspace) -> Result<String> {
+    process::output(&mut simulation(workspace))
+}
+
+fn simulation(workspace: &Workspace) -> Command {
+    let mut command = Command::new(cargo());
+    command
+        .args(["run", "--quiet", "--profile", "server"])
+        .args(["--package", "turn-fleet", "--"])
+        .current_dir(workspace.root());
+    command
+}
+
 fn simulate(workspace: &Workspace, options: &[&str]) -> Result<()> {
-    let status = process::in_view(
-        Command::new(cargo())
-            .args(["run", "--quiet", "--profile", "server"])
-            .args(["--package", "turn-fleet", "--"])
-            .args(options)
-            .current_dir(workspace.root()),
-    )?;
+    let status = process::in_view(simulation(workspace).args(options))?;
     if status.success() {
         return Ok(());
     }

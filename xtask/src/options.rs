@@ -12,8 +12,8 @@ usage: cargo xtask <command>
   test [--only STEP]         all checks in order, or one: fmt, clippy, crates, native, docs, fleet, build, package, browser, apps, e2e
   bench [--only PART] [--rounds N] [--update-readme]
                              the benchmark table beside plain JavaScript, in target/bench also as JSON and as a chart, or one
-                             part of it: size, start, gathering, refresh, memory; --rounds N for
-                             less or more than 15 rounds; --update-readme puts the figures into README.md and docs/bench.md
+                             part of it: size, start, gathering, refresh, survival, memory, fleet, core; --rounds N for
+                             fewer or more than 15 rounds; --update-readme puts the figures into README.md and docs/bench.md
   docs                       the API reference in target/docs, and the crates' own in target/doc; warnings are errors
   fleet [--whole] [--write]  simulate a fleet of sessions against one backend, with --whole one million of them;
                              --write puts the figures into docs/fleet.md

@@ -266,7 +266,10 @@ export interface TurnSessionEventMap {
     /** Milliseconds since it began. */
     duration: number;
   }>;
-  /** No offer followed `restartIce()`: the app's `negotiationneeded` handler must make and send one. */
+  /**
+   * An ICE restart does not get on: no offer followed `restartIce()` within 5 s, for which the app's `negotiationneeded` handler must
+   * make and send one, or no answer came within 15 s.
+   */
   restartstalled: CustomEvent<{
     /** Of which connection. */
     connection: RTCPeerConnection;

@@ -15,6 +15,7 @@ use turn_wasm::core::session::Command;
 
 const SECOND: u64 = 1_000;
 const MINUTE: u64 = 60 * SECOND;
+const HOUR: u64 = 60 * MINUTE;
 
 /// How long the model's browser takes to answer a question about its statistics.
 const STATISTICS_MS: u64 = 3;
@@ -1004,6 +1005,52 @@ fn after_a_stalled_restart_the_other_ends_restart_makes_a_new_start() {
     call.set_ice(0, Ice::Disconnected);
     call.run(3 * SECOND);
     assert_eq!(call.restarts().len(), 2);
+}
+
+#[test]
+fn a_restart_whose_offer_has_no_answer_is_told_as_stalled_once() {
+    let mut call = Call::one_sided(Policy::Always);
+    call.delay = MINUTE;
+    call.apply(0, 10 * MINUTE);
+    let began = call.restarts()[0].0;
+    call.run(14 * SECOND);
+    assert_eq!(call.told(&Act::Stalled), 0);
+    call.drive(0);
+    assert_eq!(call.ends[0].wake, Some(began + 15 * SECOND));
+    let seen = call.run(MINUTE);
+    assert_eq!(seen, [(began + 15 * SECOND, 0, Act::Stalled)]);
+
+    // The late answer ends it like any other, and a break is repaired again.
+    call.delay = 20;
+    call.run(2 * MINUTE);
+    assert_eq!(call.told_restarted(), 1);
+    call.set_ice(0, Ice::Disconnected);
+    call.run(10 * SECOND);
+    assert_eq!(call.restarts().len(), 2);
+}
+
+#[test]
+fn a_restart_whose_unanswered_offer_is_rolled_back_is_asked_for_again() {
+    let mut call = Call::one_sided(Policy::Always);
+    call.delay = HOUR;
+    call.apply(0, 10 * MINUTE);
+    call.run(MINUTE);
+    assert_eq!(call.told(&Act::Stalled), 1);
+    call.ends[0].facts.ufrag = Some(call.ends[0].current.clone());
+    call.ends[0].facts.signaling = Signaling::Stable;
+    call.ends[0].facts.gathering = false;
+    call.observe(0);
+    assert_eq!(call.restarts().len(), 2);
+}
+
+#[test]
+fn a_first_offer_may_wait_for_its_answer_as_long_as_it_takes() {
+    let mut call = Call::one_sided(Policy::Always);
+    call.ends[0].engine = Connection::new(0, Policy::Always, stamp(1, 100 * MINUTE));
+    call.ends[0].facts.signaling = Signaling::HaveLocalOffer;
+    call.ends[0].facts.ice = Ice::New;
+    call.observe(0);
+    assert_eq!(call.run(HOUR), []);
 }
 
 #[test]

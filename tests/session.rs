@@ -628,7 +628,7 @@ fn a_failed_refresh_keeps_the_live_credential_serving() {
 
 #[test]
 fn retries_are_spread_over_a_step_that_doubles_from_one_second_to_sixty() {
-    let mut waits = vec![Vec::new(); 9];
+    let mut waits = vec![Vec::new(); 7];
     for seed in 0..200 {
         let mut driver = Driver::opened_with(seeded(seed), credential("alice", 86_400.0));
         driver.forward_to_fetch(DAY);
@@ -648,6 +648,45 @@ fn retries_are_spread_over_a_step_that_doubles_from_one_second_to_sixty() {
             (70..130).contains(&late),
             "step {step}: {late} of 200 in the later half"
         );
+    }
+}
+
+#[test]
+fn after_the_last_step_a_long_lived_credential_waits_for_a_part_of_its_life() {
+    let mut driver = Driver::opened(86_400.0);
+    driver.forward_to_fetch(DAY);
+    for _ in 0..7 {
+        driver.failed(network());
+        driver.forward_to_fetch(MINUTE);
+    }
+    let mut tries = 0;
+    while 86_400 * SECOND - driver.at > 2 * MINUTE {
+        driver.failed(network());
+        let (at, life) = (driver.at, 86_400 * SECOND - driver.at);
+        let wait = driver.forward_to_fetch(HOUR).0 - at;
+        let quarter = (life / 4).min(HOUR / 2);
+        assert!(
+            (quarter..=2 * quarter).contains(&wait),
+            "{wait} of {life} left"
+        );
+        tries += 1;
+    }
+    assert!((6..20).contains(&tries), "{tries}");
+    // Then in steps of a minute at the most again, in time and past the end.
+    while driver.at < 86_500 * SECOND {
+        driver.failed(network());
+        driver.forward_to_fetch(MINUTE);
+    }
+}
+
+#[test]
+fn a_rejected_credential_is_asked_for_each_minute_however_long_its_life() {
+    let mut driver = Driver::opened(86_400.0);
+    driver.relayed_connection(1, connected());
+    driver.candidate_error(1, TURN, 401);
+    for _ in 0..30 {
+        driver.failed(network());
+        driver.forward_to_fetch(MINUTE);
     }
 }
 
@@ -1120,7 +1159,7 @@ fn coming_online_does_not_cut_short_what_the_backend_asked_for() {
     for (asked, cut) in [(Some(300_000), false), (None, true)] {
         let mut driver = Driver::opened(86_400.0);
         driver.forward_to_fetch(DAY);
-        for _ in 0..8 {
+        for _ in 0..7 {
             driver.failed(status(503));
             driver.forward_to_fetch(MINUTE);
         }

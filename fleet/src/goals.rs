@@ -6,9 +6,9 @@ use crate::study::{DAY, Question, Run, steady};
 
 /// In the steady state no stretch of time is busier than the mean by more than this.
 const PEAK_TO_MEAN: f64 = 1.3;
-/// After an outage never more than this times what the backend can give is asked for in one second: every session that
-/// waits tries twice a minute.
-const SPIKE: f64 = 80.0;
+/// After an outage never more than this times what the backend can give is asked for in one second. The highest is that
+/// of sessions on their first seven tries, in a wave of refreshes that all but fills the limit by itself.
+const SPIKE: f64 = 6.0;
 /// So many of all sessions may be without a live credential after an outage that all but outlasted the margin: with seconds
 /// left to live, some are refused by a backend that everyone else asks too.
 const LAPSED: f64 = 0.001;

@@ -43,6 +43,8 @@ const CURE_MS: u64 = 1_500;
 const CURED_MS: u64 = 3_000;
 /// No offer this long after `restartIce()`: nobody listens to `negotiationneeded`.
 const STALL_MS: u64 = 5_000;
+/// No answer this long after a restart's offer: the signalling between the two ends lost it, or an end cannot answer.
+const UNANSWERED_MS: u64 = 15_000;
 /// Repairs in a row that may fail before the connection counts as lost.
 const REPAIRS_MOST: u32 = 3;
 
@@ -331,6 +333,7 @@ impl Connection {
             if stable && generation.negotiated == NEVER {
                 generation.negotiated = now;
                 self.replaced = None;
+                self.stalled = false;
             }
             if !generation.restart && self.facts.ice == Ice::Connected {
                 generation.done = true;
@@ -351,6 +354,7 @@ impl Connection {
         if is_it(&self.replaced) {
             // The pending offer was rolled back.
             self.generation = self.replaced.take();
+            self.stalled = false;
             self.owe(now);
             return;
         }
@@ -471,6 +475,21 @@ impl Connection {
         }
     }
 
+    /// From when on the app's negotiation counts as stalled: no offer came of a restart that was asked for, or no answer
+    /// to a restart's offer. A first offer may wait for a person.
+    fn silent_from(&self) -> Instant {
+        match &self.generation {
+            Some(generation) if generation.restart && generation.negotiated == NEVER => {
+                if self.stalled {
+                    NEVER
+                } else {
+                    generation.began + UNANSWERED_MS
+                }
+            }
+            _ => self.asked + STALL_MS,
+        }
+    }
+
     /// Whether the selected pairs were read since `moment`.
     fn is_inspected_since(&self, moment: Instant) -> bool {
         (moment..NEVER).contains(&self.inspected)
@@ -552,20 +571,18 @@ impl Connection {
             self.told_lost = true;
             commands.push(Command::Act(self.id, Act::Lost));
         }
-        if now >= self.asked + STALL_MS {
+        let mut silent = self.silent_from();
+        if now >= silent {
             self.asked = NEVER;
             self.stalled = true;
             commands.push(Command::Act(self.id, Act::Stalled));
+            silent = NEVER;
         }
-        let next = self.look(now, commands);
+        let next = self.look(now, commands).min(silent);
         let busy = self.busy_until(now);
         let (cause, moment) = self.wanted(fetching);
         if busy > now {
-            return if moment < NEVER || self.asked < NEVER {
-                next.min(busy)
-            } else {
-                next
-            };
+            return if moment < NEVER { next.min(busy) } else { next };
         }
         if now < moment {
             return next.min(moment);

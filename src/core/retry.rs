@@ -1,5 +1,6 @@
 //! How long to wait before the next try: full-jitter exponential backoff, and what the server asked for.
 
+use super::clock::NEVER;
 use super::random::Random;
 
 /// Nothing automatic happens twice within this many milliseconds.
@@ -8,6 +9,12 @@ pub const FLOOR_MS: u64 = 250;
 const FIRST_MS: u64 = 1_000;
 /// The last backoff step's ceiling, in milliseconds.
 const LAST_MS: u64 = 60_000;
+/// After this many failures in a row the ceiling has been the last one once.
+pub const STEPS: u32 = 7;
+/// With more life than this left, in milliseconds, a credential can wait longer than the last step.
+const UNHURRIED_MS: u64 = 2 * LAST_MS;
+/// The longest wait for a credential that lives, in milliseconds.
+const UNHURRIED_MOST_MS: u64 = 3_600_000;
 /// The longest `Retry-After` that is honoured once nothing is left to lose by waiting, in milliseconds.
 const RETRY_AFTER_MOST_MS: u64 = 3_600_000;
 
@@ -23,6 +30,10 @@ pub fn ceiling(failures: u32) -> u64 {
 /// comes before that, so that clients turned away together do not return together; `life` (what is left of the live
 /// credential) caps it, for a wait beyond it would lose the call for certain. Without a live one that is [`NEVER`].
 ///
+/// Once all steps were taken in vain, a live credential that is not urgent waits for a quarter to a half of what is left of
+/// its life, an hour at the most: else all sessions whose refresh fell into a long outage would try twice a minute, and
+/// the backend that comes back would meet them all in its first minute (docs/fleet.md).
+///
 /// [`NEVER`]: super::clock::NEVER
 pub fn delay(
     failures: u32,
@@ -31,7 +42,12 @@ pub fn delay(
     most: u64,
     random: &mut Random,
 ) -> u64 {
-    let jitter = random.up_to(ceiling(failures).min(most));
+    let jitter = if failures > STEPS && (UNHURRIED_MS..NEVER).contains(&life) {
+        let quarter = (life / 4).min(UNHURRIED_MOST_MS / 2);
+        quarter + random.up_to(quarter)
+    } else {
+        random.up_to(ceiling(failures).min(most))
+    };
     let wait = match retry_after {
         None => jitter,
         Some(asked) => asked
@@ -44,7 +60,6 @@ pub fn delay(
 
 #[cfg(test)]
 mod tests {
-    use super::super::clock::NEVER;
     use super::*;
 
     #[test]
@@ -77,6 +92,33 @@ mod tests {
         assert!(waits.iter().max().unwrap() > &4_900);
         assert!(waits.iter().all(|wait| *wait <= 5_000));
         assert_eq!(delay(7, None, NEVER, 50, &mut random), FLOOR_MS);
+    }
+
+    #[test]
+    fn after_all_steps_a_long_life_is_used_up_by_quarters_to_halves() {
+        let mut random = Random::new(3);
+        let mut waits = |failures, life: u64| -> (u64, u64) {
+            let waits: Vec<u64> = (0..1_000)
+                .map(|_| delay(failures, None, life, life / 2, &mut random))
+                .collect();
+            (*waits.iter().min().unwrap(), *waits.iter().max().unwrap())
+        };
+        let (least, most) = waits(8, 1_200_000);
+        assert!((300_000..303_000).contains(&least), "{least}");
+        assert!((597_000..=600_000).contains(&most), "{most}");
+        let (least, most) = waits(9, 172_800_000);
+        assert!((1_800_000..1_820_000).contains(&least), "{least}");
+        assert!((3_580_000..=3_600_000).contains(&most), "{most}");
+        for (failures, life) in [(7, 1_200_000), (8, 119_999), (8, NEVER)] {
+            let (least, most) = waits(failures, life);
+            assert!(least < 1_000, "{failures} {life}: {least}");
+            assert!(
+                (57_000..=60_000).contains(&most),
+                "{failures} {life}: {most}"
+            );
+        }
+        let (least, _) = waits(8, 120_000);
+        assert_eq!(least.max(30_000), least);
     }
 
     #[test]

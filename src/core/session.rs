@@ -674,8 +674,13 @@ impl Session {
             Some(held) => (NEVER, (held.ttl_s * 250.0) as u64),
             None => (NEVER, NEVER),
         };
-        let (attempts, asked) = (self.attempts, failure.retry_after);
-        let delay = retry::delay(attempts, asked, life, most, &mut self.random);
+        // A credential that may be dead is urgent, however long its life.
+        let failures = match reason {
+            Reason::Rejected => self.attempts.min(retry::STEPS),
+            _ => self.attempts,
+        };
+        let asked = failure.retry_after;
+        let delay = retry::delay(failures, asked, life, most, &mut self.random);
         if let Some(began) = self.opening {
             if !failure.retryable
                 || self.attempts >= OPENING_TRIES

@@ -15,13 +15,13 @@ const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 export class Call extends EventTarget {
   #closed = false;
 
-  /** `supply` makes the connections. `stream` goes from end A to end B, where `onstream` gets it. */
-  constructor(supply, stream, { onstream }) {
+  /** `supply` makes the connections. `stream` goes from end A to end B, where `onstream` gets it. The rest is each {@link End}'s. */
+  constructor(supply, stream, { onstream, ...options }) {
     super();
     const [signallingA, signallingB] = signallingPair();
     const onerror = (error) => this.dispatchEvent(new CustomEvent("error", { detail: error }));
-    this.a = new End("A", supply, signallingA, { polite: false, onerror });
-    this.b = new End("B", supply, signallingB, { polite: true, onerror });
+    this.a = new End("A", supply, signallingA, { ...options, polite: false, onerror });
+    this.b = new End("B", supply, signallingB, { ...options, polite: true, onerror });
     this.ends = [this.a, this.b];
 
     for (const { pc } of this.ends) {
@@ -62,6 +62,17 @@ export class Call extends EventTarget {
     };
   }
 
+  /** Since this was last asked, in ms: `{roundTrip, gap}`, `null` where nothing has come. */
+  sample() {
+    const samples = this.ends.map((end) => end.numbers?.sample() ?? { delay: null, gap: null });
+    const delays = samples.map(({ delay }) => delay);
+    const gaps = samples.map(({ gap }) => gap);
+    return {
+      roundTrip: delays.includes(null) ? null : delays[0] + delays[1],
+      gap: gaps.includes(null) ? null : Math.max(...gaps),
+    };
+  }
+
   endOf(pc) {
     return this.ends.find((end) => end.pc === pc);
   }
@@ -73,7 +84,7 @@ export class Call extends EventTarget {
       if (this.#closed) throw new CallError("The call was ended while it was being set up.");
       if (this.state === "lost" || performance.now() > deadline) {
         throw new CallError(
-          "The two ends could not reach each other through the relay. Check that the TURN server is running and that " +
+          "The two ends could not reach each other. Check that the TURN server is running and that " +
             "nothing between it and this browser blocks its ports, then start the call again.",
         );
       }

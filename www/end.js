@@ -1,26 +1,44 @@
-// One end of a call: a connection made by whoever supplies its servers (a session, or plain.js), its numbered messages, and what is known of its relays.
+// One end of a call: a connection made by whoever supplies its servers (a session, or plain.js), its numbered messages, and
+// what is known of its relays.
 
 import { negotiate } from "./negotiation.js";
 import { Numbers } from "./numbers.js";
 import { selectedPair } from "./pair.js";
+import { WholeDescriptions } from "./whole.js";
 
 export class End {
   restarts = 0;
   /** `null` until the data channel is there. */
   numbers = null;
+  /** When the first gathering gave a relay, and when its description could be sent without trickle ICE: ms after it began. */
+  gathering = { relay: null, sent: null };
 
   #signalling;
   /** TURN username by relayed address. */
   #relays = new Map();
   #gatheringUsername = null;
+  #gatheringSince = null;
 
-  /** `relayed` keeps every path off the local network, so that nothing but the relay can carry the call. */
-  constructor(name, supply, signalling, { polite, onerror }) {
+  /**
+   * `relayOnly` keeps every path off the local network, so that nothing but the relay can carry the call. Without trickle ICE,
+   * `gathered(pc)` resolves with the description that is to be sent.
+   */
+  constructor(name, supply, signalling, { polite, onerror, relayOnly, gathered }) {
     this.name = name;
-    this.#signalling = signalling;
-    this.pc = supply.createPeerConnection({ iceTransportPolicy: "relay" });
-    negotiate(this.pc, signalling, { polite, onerror });
+    this.pc = supply.createPeerConnection({ iceTransportPolicy: relayOnly ? "relay" : "all" });
+    this.#signalling = gathered ? this.#withoutTrickle(signalling, gathered, onerror) : signalling;
+    negotiate(this.pc, this.#signalling, { polite, onerror });
     this.#watchRelays();
+  }
+
+  #withoutTrickle(signalling, gathered, onerror) {
+    const whole = new WholeDescriptions(signalling, this.pc, async (pc) => {
+      const description = await gathered(pc);
+      this.gathering.sent ??= performance.now() - this.#gatheringSince;
+      return description;
+    });
+    whole.addEventListener("error", ({ detail }) => onerror(detail));
+    return whole;
   }
 
   /** The end that has the channel first makes it; the other takes it from its `datachannel` event. */
@@ -38,10 +56,13 @@ export class End {
   #watchRelays() {
     const { pc } = this;
     pc.addEventListener("icegatheringstatechange", () => {
-      if (pc.iceGatheringState === "gathering") this.#gatheringUsername = usernameOf(pc);
+      if (pc.iceGatheringState !== "gathering") return;
+      this.#gatheringUsername = usernameOf(pc);
+      this.#gatheringSince ??= performance.now();
     });
     pc.addEventListener("icecandidate", ({ candidate }) => {
       if (candidate?.type === "relay") {
+        this.gathering.relay ??= performance.now() - this.#gatheringSince;
         this.#relays.set(`${candidate.address}:${candidate.port}`, this.#gatheringUsername ?? usernameOf(pc));
       }
     });

@@ -24,8 +24,9 @@ export function showEnd(end, path) {
   show(cell("restarts"), String(end.restarts));
 }
 
+/** `status` is 0 if no answer came; `duration` in ms, `null` if it is not known. */
 export function showAnswer({ status, duration }, answers) {
-  const words = status === 0 ? "no answer" : `${status}, in ${Math.round(duration)} ms`;
+  const words = status === 0 ? "no answer" : duration === null ? String(status) : `${status}, in ${Math.round(duration)} ms`;
   showText("backend-status", `${words} (${time(Date.now())})`);
   element("backend-status").dataset.status = String(status);
   showText("backend-count", String(answers));

@@ -1,22 +1,35 @@
 // The page: buttons in, words out. The two calls are in sdk-side.js and plain-side.js.
 
-import { liveAllocations, revokeAtProvider, watchAnswers } from "./backend.js";
+import { about, liveAllocations, watchAnswers } from "./backend.js";
 import { Camera } from "./camera.js";
+import { Faults, nextTry } from "./faults.js";
 import * as figures from "./figures.js";
+import { History } from "./history.js";
 import { Log } from "./log.js";
+import { Network } from "./network.js";
 import { Panel, show } from "./panel.js";
 import { TestPicture } from "./picture.js";
 import { PlainSide } from "./plain-side.js";
+import { Plots } from "./plots.js";
 import { ProbeTable } from "./probe.js";
 import { SdkSide, open } from "./sdk-side.js";
+import { Settings } from "./settings.js";
 import { summary, verdict } from "./verdict.js";
-import { explain, missing, short } from "./words.js";
+import { explain, missing } from "./words.js";
 
 const element = (id) => document.getElementById(id);
-const buttons = { start: element("start"), hangUp: element("hang-up"), refresh: element("refresh"), revoke: element("revoke") };
+const buttons = { start: element("start"), hangUp: element("hang-up"), refresh: element("refresh") };
+const faultButtons = [element("revoke"), ...document.querySelectorAll("[data-fault]")];
 const log = new Log(element("log"), element("log-summary"));
 const probeTable = new ProbeTable(element("probe-results"), element("probe-summary"));
+const settings = new Settings(element("settings-form"));
+const network = new Network();
+const faults = new Faults(network);
+const plots = new Plots([...document.querySelectorAll("[data-plot]")]);
 const panels = { sdk: new Panel(), plain: new Panel("plain-") };
+
+/** What the server offers. */
+let offer = { ttl: 30, maxTtl: 172_800, embedded: false, faults: false };
 
 /** The running calls and what belongs to them; `null` between calls. */
 let running = null;
@@ -26,11 +39,16 @@ let answers = 0;
 class Running {
   timers = [];
   source = null;
+  history = new History();
 
   constructor() {
     this.sdk = new SdkSide(panels.sdk, log);
     this.plain = new PlainSide(panels.plain, log);
     for (const side of this.sides) side.addEventListener("change", () => this.judge());
+    this.sdk.addEventListener("mark", ({ detail }) => this.history.mark(detail, "sdk"));
+    this.plain.addEventListener("mark", ({ detail }) => this.history.mark(detail, "plain"));
+    this.sdk.addEventListener("refusal", ({ detail: status }) => figures.showAnswer({ status, duration: null }, ++answers));
+    plots.follow(this.history);
   }
 
   get sides() {
@@ -47,13 +65,24 @@ class Running {
       setInterval(() => {
         for (const side of this.sides) side.tick();
         this.judge();
+        this.showNextTry();
       }, 250),
       setInterval(() => this.look(), 1_000),
     );
   }
 
+  showNextTry() {
+    const { session, call } = this.sdk;
+    if (!call || session.state.expiresAt === null) return;
+    const { state, text } = nextTry({ state: session.state, silence: this.sdk.silence, call: call.state, network });
+    element("next-try").dataset.state = state;
+    show(element("next-try"), text);
+  }
+
   async look() {
     await Promise.all(this.sides.map((side) => side.look()));
+    this.history.add(this.sdk.sample(), this.plain.sample());
+    plots.show();
     await showAllocations();
   }
 
@@ -72,11 +101,8 @@ async function load() {
   await sdk.init();
 }
 
-function settings() {
-  return { ttl: null, reconfigure: element("plain-reconfigure").checked };
-}
-
 async function start() {
+  if (!settings.check()) return;
   notice(null);
   enable({ start: false });
   const starting = (running = new Running());
@@ -85,8 +111,8 @@ async function start() {
     starting.source = element("camera").checked ? await Camera.open(element("preview")) : new TestPicture(element("picture"));
     starting.follow();
     const { stream } = starting.source;
-    starting.plain.start(stream, settings());
-    await starting.sdk.start(sdk.openTurnSession, stream, settings());
+    starting.plain.start(stream, settings.all);
+    await starting.sdk.start(sdk.openTurnSession, stream, settings.all);
   } catch (error) {
     starting.stop();
     starting.plain.abandon();
@@ -98,39 +124,50 @@ async function start() {
     enable({ start: true });
     return;
   }
-  log.write("connected", "The call is up, through the relay at both ends.", "good");
-  enable({ hangUp: true, refresh: true, revoke: true });
+  log.write("connected", "The call is up at both ends.", "good");
+  enable({ hangUp: true, refresh: true, faults: true });
 }
 
 async function hangUp() {
   const ending = running;
   enable({});
+  // Hanging up needs the network and the backend.
+  await Promise.allSettled([network.back(), faults.clear()]);
   await Promise.all(ending.sides.map((side) => side.end()));
   ending.stop();
   if (running === ending) running = null;
   say(summary(ending.sdk, ending.plain), "plain");
   log.write("ended", "Hung up. The backend was asked to revoke the credentials, so that nobody can use what is left of their life.");
+  element("next-try").dataset.state = "idle";
+  show(element("next-try"), "Start both calls, then break something.");
   enable({ start: true });
   await showAllocations();
 }
 
 async function showAllocations() {
-  if (!buttons.revoke.hidden) figures.showAllocations((await liveAllocations().catch(() => null)) ?? []);
+  if (!offer.embedded) return;
+  // Offline, what was seen last stays.
+  const allocations = await liveAllocations().catch(() => null);
+  if (allocations) figures.showAllocations(allocations);
 }
 
 async function refresh() {
-  enable({ hangUp: true, revoke: true });
+  enable({ hangUp: true, faults: true });
   await attempt(() => running.sdk.session.refresh());
 }
 
-async function revoke() {
-  const { username, ledger } = running.sdk;
-  enable({ hangUp: true, refresh: true });
-  await attempt(async () => {
-    await revokeAtProvider(username);
-    ledger.revoke(username);
-    log.write("revoked", `Credential ${short(username)} was revoked at the provider, which ends its relays. The session was not told: it repairs the path once the browser notices the silence.`);
-  });
+async function press({ currentTarget: button }) {
+  const name = button.id === "revoke" ? "revoke" : button.dataset.fault;
+  for (const each of faultButtons) each.disabled = true;
+  await attempt(() => faults.press(name, running));
+  showFaults();
+  button.focus();
+}
+
+function showFaults() {
+  for (const button of faultButtons) {
+    if (button.hasAttribute("aria-pressed")) button.setAttribute("aria-pressed", String(faults.lasts(button.dataset.fault)));
+  }
 }
 
 /** Tries the call's servers, or without a call those of a session for that alone. */
@@ -140,7 +177,7 @@ async function probe() {
   probeTable.clear("The servers are being tried…");
   let own = null;
   try {
-    const session = running?.sdk.session ?? (own = await open(sdk.openTurnSession, settings()));
+    const session = running?.sdk.session ?? (own = await open(sdk.openTurnSession, settings.all));
     probeTable.show(await session.probe());
   } catch (error) {
     probeTable.clear("The servers could not be tried.");
@@ -159,14 +196,16 @@ async function attempt(action) {
   } catch (error) {
     if (running === during) notice(explain(error));
   }
-  if (running === during) enable({ hangUp: true, refresh: true, revoke: true });
+  if (running === during) enable({ hangUp: true, refresh: true, faults: true });
 }
 
 /** Enables exactly these buttons. A button that had the focus hands it on instead of dropping it. */
 function enable(which) {
   const focused = document.activeElement;
   for (const [name, button] of Object.entries(buttons)) button.disabled = !which[name];
-  for (const id of ["camera", "plain-reconfigure"]) element(id).disabled = !which.start;
+  for (const button of faultButtons) button.disabled = !which.faults;
+  element("camera").disabled = !which.start;
+  settings.enabled = which.start === true;
   if (focused instanceof HTMLButtonElement && focused.disabled) {
     Object.values(buttons).find((button) => !button.disabled && !button.hidden)?.focus();
   }
@@ -192,7 +231,7 @@ function prepare() {
   buttons.start.addEventListener("click", start);
   buttons.hangUp.addEventListener("click", hangUp);
   buttons.refresh.addEventListener("click", refresh);
-  buttons.revoke.addEventListener("click", revoke);
+  for (const button of faultButtons) button.addEventListener("click", press);
   element("probe").addEventListener("click", probe);
   enable({});
   load().then(
@@ -203,13 +242,32 @@ function prepare() {
     (error) => notice(sdk ? explain(error) : "turn-wasm did not load. Build it with “cargo xtask build”, then load the page again."),
   );
   watchAnswers((answer) => figures.showAnswer(answer, ++answers));
-  liveAllocations().then(
-    (allocations) => {
-      buttons.revoke.hidden = allocations === null;
-      if (allocations) figures.showAllocations(allocations);
+  faults.addEventListener("fault", ({ detail: { says, kind } }) => {
+    log.write(kind, says);
+    running?.history.mark("fault");
+    show(element("fault-status"), says);
+    showFaults();
+  });
+  about().then(
+    (offered) => {
+      offer = offered;
+      settings.limit(offer);
+      offerFaults();
+      return showAllocations();
     },
-    () => {},
+    (error) => notice(explain(error)),
   );
+}
+
+/** Shows the buttons for what this server lets be broken. */
+function offerFaults() {
+  element("faults").hidden = !offer.embedded && !offer.faults;
+  for (const button of faultButtons) {
+    const ofTurn = ["revoke", "fault-turn", "fault-offline"].includes(button.id);
+    const possible = (offer.embedded || !ofTurn) && (offer.faults || button.id === "revoke");
+    button.hidden = !possible;
+    button.closest("li").hidden = !possible;
+  }
 }
 
 prepare();

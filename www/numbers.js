@@ -16,6 +16,8 @@ export class Numbers {
   #channel;
   #timer;
   #lastDeparture = 0;
+  /** Since the last sample: the shortest time under way, `null` if nothing came, and the largest gap, in ms. */
+  #sample = { delay: null, gap: 0 };
 
   constructor(channel) {
     this.#channel = channel;
@@ -37,12 +39,26 @@ export class Numbers {
     const arrival = performance.now();
     if (this.received > 0) {
       const pause = Math.max(0, departure - this.#lastDeparture - INTERVAL);
-      this.largestGap = Math.max(this.largestGap, arrival - this.lastArrival - pause);
+      const gap = arrival - this.lastArrival - pause;
+      this.largestGap = Math.max(this.largestGap, gap);
+      this.#sample.gap = Math.max(this.#sample.gap, gap);
     }
+    this.#sample.delay = Math.min(this.#sample.delay ?? Infinity, arrival - departure);
     this.skipped += number - (this.received + this.skipped);
     this.received += 1;
     this.lastArrival = arrival;
     this.#lastDeparture = departure;
+  }
+
+  /**
+   * What has come since this was last asked: `{delay, gap}` in ms. `delay` is the shortest time under way, which both ends can
+   * tell since they share a clock, `null` if nothing came; `gap` the longest silence, also one that still lasts.
+   */
+  sample() {
+    const { delay, gap } = this.#sample;
+    this.#sample = { delay: null, gap: 0 };
+    const lasting = this.received > 0 ? performance.now() - this.lastArrival : 0;
+    return { delay, gap: Math.max(gap, lasting) };
   }
 
   /** Sends no more; what is under way may still arrive. */

@@ -21,3 +21,8 @@ export async function receivedVideo(pc) {
   }
   return null;
 }
+
+/** Whether no relay carries a call whose two ends have these paths. */
+export function isDirect(paths) {
+  return paths.every((path) => path !== null && path.type !== "relay" && path.remoteType !== "relay");
+}

@@ -73,6 +73,12 @@ export class Panel {
     this.text("duration", span(ms));
   }
 
+  /** As end A has measured it, in ms: `relay` until its first relay, `sent` until a description without trickle ICE could leave. */
+  showGathering({ relay, sent }) {
+    if (sent !== null) this.text("gathering", `${Math.round(sent)} ms, then sent`);
+    else this.text("gathering", relay === null ? "–" : `${Math.round(relay)} ms to a relay`);
+  }
+
   /** `silence` in ms: how long nothing has come at one of the ends. */
   showMessages({ received, lost, silence }) {
     this.text("received-count", received.toLocaleString("en"));

@@ -5,12 +5,14 @@ import { Call } from "./call.js";
 import { Film } from "./film.js";
 import { Ledger } from "./ledger.js";
 import { PlainServers } from "./plain.js";
+import { isDirect } from "./pair.js";
+import { gatheringComplete } from "./whole.js";
 import { explain, short, span, time } from "./words.js";
 
 /** After so long without a message nothing comes through, in ms. They are sent every 20 ms. */
 const SILENCE = 2_000;
 
-/** Events: `change` when what is to be said about the call may have changed. */
+/** Events: `change` when what is to be said about the call may have changed, `mark` with a kind of history.js as `detail`. */
 export class PlainSide extends EventTarget {
   ledger = new Ledger();
   film = new Film();
@@ -20,6 +22,8 @@ export class PlainSide extends EventTarget {
   state = "connecting";
   /** `performance.now()` when the call was lost; `null` while it is not. */
   lostAt = null;
+  /** No relay carries the call. */
+  direct = false;
 
   #panel;
   #log;
@@ -41,12 +45,17 @@ export class PlainSide extends EventTarget {
       this.servers = await PlainServers.open(settings);
       this.#learn();
       this.servers.addEventListener("refetched", () => {
+        this.#mark("refresh");
         this.#learn();
         this.#log.write("plain-refetched", `By hand: fresh credential ${short(this.servers.username)}, given to setConfiguration.`);
       });
       this.servers.addEventListener("refetcherror", ({ detail }) =>
         this.#log.write("plain-refetcherror", `By hand: no fresh credential, and no further try before the next half of its life. ${explain(detail)}`, "bad"));
-      this.call = new Call(this.servers, stream, { onstream: (received) => this.#panel.play(received) });
+      this.call = new Call(this.servers, stream, {
+        onstream: (received) => this.#panel.play(received),
+        relayOnly: settings.relayOnly,
+        gathered: settings.trickle ? null : gatheringComplete,
+      });
       this.call.addEventListener("statechange", () => this.#settle());
       await this.call.connected();
     } catch (error) {
@@ -56,6 +65,10 @@ export class PlainSide extends EventTarget {
       this.#become("unavailable");
       this.#log.write("plain-error", `By hand: the call did not start. ${explain(error)}`, "bad");
     }
+  }
+
+  #mark(kind) {
+    this.dispatchEvent(new CustomEvent("mark", { detail: kind }));
   }
 
   #learn() {
@@ -94,7 +107,7 @@ export class PlainSide extends EventTarget {
     if (now === this.state) return;
     if (now === "silent") this.#log.write("plain-silent", "By hand: nothing comes through any more, though the browser still says “connected”.", "bad");
     if (now === "interrupted") this.#log.write("plain-interrupted", "By hand: the path is interrupted, and nothing repairs it.", "bad");
-    if (now === "connected" && this.state === "connecting") this.#log.write("plain-connected", "By hand: the call is up, through the relay at both ends.", "good");
+    if (now === "connected" && this.state === "connecting") this.#log.write("plain-connected", "By hand: the call is up at both ends.", "good");
     if (now === "lost") this.#lose();
     this.#become(now);
   }
@@ -117,6 +130,7 @@ export class PlainSide extends EventTarget {
     const over = expiresAt <= Date.now();
     if (over && !this.#expired) {
       this.#expired = true;
+      this.#mark("expiry");
       this.#log.write("plain-expired", `By hand: credential ${short(username)} has expired.`, "bad");
       this.dispatchEvent(new Event("change"));
     }
@@ -130,6 +144,7 @@ export class PlainSide extends EventTarget {
     // A call that is lost has lasted until something came through for the last time.
     if (this.lostAt === null) this.#panel.showDuration(performance.now() - this.startedAt);
     else this.#panel.showDuration(call.heardUntil - this.startedAt);
+    this.#panel.showGathering(call.a.gathering);
     this.#panel.showMessages({ ...this.messages, silence });
     this.ledger.hear(Date.now() - silence);
     this.#panel.showOutlived(this.ledger.outlived);
@@ -138,8 +153,15 @@ export class PlainSide extends EventTarget {
   async look() {
     const { call, film } = this;
     if (!call || call.state === "ended") return;
+    this.direct = isDirect(await Promise.all(call.ends.map((end) => end.path())));
     await film.look(call.b.pc);
     this.#panel.showVideo(film);
+  }
+
+  /** What is plotted of the last second. */
+  sample() {
+    if (!this.call || this.state === "unavailable") return {};
+    return { ...this.call.sample(), bitrate: this.film.bitrate / 1_000 };
   }
 
   async end() {
@@ -150,6 +172,12 @@ export class PlainSide extends EventTarget {
     this.close();
     this.#panel.clearCredential();
     if (this.state !== "lost") this.#become("ended");
+  }
+
+  /** The credential that it holds was revoked. */
+  revoked() {
+    this.ledger.revoke(this.servers.username);
+    this.#firstEnd = Math.min(this.#firstEnd, Date.now());
   }
 
   close() {

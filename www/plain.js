@@ -14,16 +14,34 @@ async function fetchServers(ttl) {
   return response.json();
 }
 
+/** What TURN URLs say of their transport, RFC 7065 section 3.1: `turns:` is TLS, else `?transport=`, else UDP. */
+function transportOf(url) {
+  if (url.startsWith("turns:")) return "tls";
+  return /[?&]transport=(\w+)/.exec(url)?.[1] ?? "udp";
+}
+
+/** The answer with TURN URLs of these transports alone, so that both calls use the same. */
+function only(transports, answer) {
+  if (transports === null) return answer;
+  const fits = (url) => !url.startsWith("turn") || transports.includes(transportOf(url));
+  const iceServers = answer.iceServers.map((server) => ({ ...server, urls: [server.urls].flat().filter(fits) }));
+  return { ...answer, iceServers: iceServers.filter(({ urls }) => urls.length > 0) };
+}
+
 /** Events: `refetched` and `refetcherror`, the latter with the error as `detail`. */
 export class PlainServers extends EventTarget {
   #connections = [];
   #timer;
 
-  /** `ttl` in seconds, `null` for the backend's own. With `reconfigure` fresh servers go to `setConfiguration`. */
-  static async open({ ttl, reconfigure }) {
+  /**
+   * `ttl` in seconds, `null` for the backend's own; `transports` as in turn-wasm, `null` for all. With `reconfigure` fresh
+   * servers go to `setConfiguration`.
+   */
+  static async open({ ttl, transports, reconfigure }) {
     const servers = new PlainServers();
-    servers.#hold(await fetchServers(ttl));
-    if (reconfigure) servers.#timer = setInterval(() => servers.#refetch(ttl), (servers.ttl * 1000) / 2);
+    const ask = async () => servers.#hold(only(transports, await fetchServers(ttl)));
+    await ask();
+    if (reconfigure) servers.#timer = setInterval(() => servers.#refetch(ask), (servers.ttl * 1000) / 2);
     return servers;
   }
 
@@ -42,9 +60,9 @@ export class PlainServers extends EventTarget {
     return pc;
   }
 
-  async #refetch(ttl) {
+  async #refetch(ask) {
     try {
-      this.#hold(await fetchServers(ttl));
+      await ask();
       for (const pc of this.#connections) {
         if (pc.signalingState !== "closed") pc.setConfiguration({ ...pc.getConfiguration(), iceServers: this.iceServers });
       }

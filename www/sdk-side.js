@@ -2,6 +2,7 @@
 
 import { CREDENTIALS, REVOCATION } from "./backend.js";
 import { Call } from "./call.js";
+import { isDirect } from "./pair.js";
 import * as figures from "./figures.js";
 import { Film } from "./film.js";
 import { Ledger } from "./ledger.js";
@@ -18,14 +19,20 @@ const SESSION = {
 };
 
 /** A session with what `settings` ask for. */
-export function open(openTurnSession, { ttl }) {
+export function open(openTurnSession, { ttl, trickle, transports, iceRestart }) {
   return openTurnSession({
     source: ttl === null ? CREDENTIALS : { url: CREDENTIALS, body: { ttl } },
     revoke: REVOCATION,
+    trickle,
+    iceRestart,
+    ...(transports && { urls: { transports } }),
   });
 }
 
-/** Events: `change` when what is to be said about the call may have changed. */
+/**
+ * Events: `change` when what is to be said about the call may have changed, `mark` with a kind of history.js as `detail`,
+ * `refusal` with the status of an answer that brought no credential, 0 if none came.
+ */
 export class SdkSide extends EventTarget {
   ledger = new Ledger();
   film = new Film();
@@ -36,10 +43,13 @@ export class SdkSide extends EventTarget {
   username = null;
   /** Fresh credentials so far. */
   refreshes = 0;
+  /** No relay carries the call. */
+  direct = false;
 
   #panel;
   #log;
   #stream = null;
+  #settings = null;
   /** Messages of calls that could not be repaired. */
   #before = { sent: 0, received: 0, lost: 0, largestGap: 0 };
 
@@ -54,6 +64,7 @@ export class SdkSide extends EventTarget {
   /** Opens the session and has the call connected. */
   async start(openTurnSession, stream, settings) {
     this.#stream = stream;
+    this.#settings = settings;
     this.session = await open(openTurnSession, settings);
     this.#follow();
     this.#build();
@@ -66,13 +77,17 @@ export class SdkSide extends EventTarget {
     this.#log.write("opened", `First credential: ${short(this.username)} lives for ${span(session.state.expiresAt - Date.now())}.`, "good");
     session.addEventListener("refreshed", () => {
       this.refreshes += 1;
+      this.#mark("refresh");
       this.#learn();
       figures.showServers(session.state);
     });
+    session.addEventListener("refresherror", ({ detail: { error } }) => this.dispatchEvent(new CustomEvent("refusal", { detail: error.status ?? 0 })));
     tell(session, this.#log, { nameOf: (pc) => this.call?.endOf(pc)?.name ?? null, usernameOf: () => this.username });
     session.addEventListener("restarted", ({ detail }) => {
       const end = this.call?.endOf(detail.connection);
       if (end) end.restarts += 1;
+      // The other end of the same restart is told as well.
+      if (detail.initiator === "local") this.#mark("restart");
     });
     session.addEventListener("connectionlost", ({ detail }) => {
       // Both ends may be lost; the first news of it rebuilds both.
@@ -88,8 +103,17 @@ export class SdkSide extends EventTarget {
     this.dispatchEvent(new Event("change"));
   }
 
+  #mark(kind) {
+    this.dispatchEvent(new CustomEvent("mark", { detail: kind }));
+  }
+
   #build() {
-    const call = new Call(this.session, this.#stream, { onstream: (stream) => this.#panel.play(stream) });
+    const { relayOnly, trickle } = this.#settings;
+    const call = new Call(this.session, this.#stream, {
+      onstream: (stream) => this.#panel.play(stream),
+      relayOnly,
+      gathered: trickle ? null : (pc) => this.session.localDescription(pc),
+    });
     call.addEventListener("statechange", () => {
       if (call === this.call) this.#changed();
     });
@@ -125,6 +149,11 @@ export class SdkSide extends EventTarget {
     };
   }
 
+  /** Milliseconds for which nothing has come at one of the ends. */
+  get silence() {
+    return performance.now() - this.call.heardUntil;
+  }
+
   /** What changes by the second. */
   tick() {
     const { session, call, ledger } = this;
@@ -134,11 +163,13 @@ export class SdkSide extends EventTarget {
     if (state.expiresAt === null) this.#panel.text("session-status", words);
     else this.#panel.showCredential({ words, username: this.username, ...state });
     if (!call) return;
-    const silence = performance.now() - call.heardUntil;
+    const { silence } = this;
     this.#panel.showDuration(performance.now() - this.startedAt);
+    this.#panel.showGathering(call.a.gathering);
     this.#panel.showMessages({ ...this.messages, silence });
     figures.showMessages(this.messages);
     for (const { username, revoked } of ledger.hear(Date.now() - silence)) {
+      this.#mark("expiry");
       const how = revoked ? "was revoked" : "has expired";
       this.#log.write("outlived", `Credential ${short(username)} ${how}, and the call goes on.`, "good");
     }
@@ -151,9 +182,16 @@ export class SdkSide extends EventTarget {
     if (!call || call.state === "ended") return;
     const paths = await Promise.all(call.ends.map((end) => end.path()));
     call.ends.forEach((end, index) => figures.showEnd(end, paths[index]));
+    this.direct = isDirect(paths);
     await film.look(call.b.pc);
     this.#panel.showVideo(film);
     if (film.size) figures.showFrameSize(film.size);
+  }
+
+  /** What is plotted of the last second. */
+  sample() {
+    if (!this.call) return {};
+    return { ...this.call.sample(), bitrate: this.film.bitrate / 1_000 };
   }
 
   /** Hangs up in good order: nothing under way is lost, and the credentials are given back. */

@@ -8,7 +8,7 @@ export function verdict(sdk, plain) {
   return { text: `${text} ${right(plain)}`.trim(), tone };
 }
 
-function left({ call, refreshes, ledger }) {
+function left({ call, refreshes, ledger, direct }) {
   switch (call.state) {
     case "interrupted":
       return { text: "The path of the call by turn-wasm is interrupted; it is being repaired.", tone: "bad" };
@@ -16,6 +16,7 @@ function left({ call, refreshes, ledger }) {
       return { text: "The call by turn-wasm is lost; it is being built anew.", tone: "bad" };
     default:
   }
+  if (direct) return { text: "The call by turn-wasm is up, on a direct path that needs no relay.", tone: "good" };
   if (ledger.outlived > 0) return { text: "The call by turn-wasm goes on, on fresh credentials.", tone: "good" };
   if (refreshes > 0) return { text: "turn-wasm has fetched a fresh credential in time.", tone: "good" };
   return { text: "The call by turn-wasm is up.", tone: "plain" };
@@ -36,7 +37,7 @@ function right({ state, relayExpired, direct }) {
         : "The call by hand has gone silent.";
     default:
   }
-  if (direct) return "The call by hand is up as well: its path needs no relay.";
+  if (direct) return "So is the call by hand.";
   if (relayExpired) return "The call by hand is still up, though its credential has ended.";
   return "The call by hand is up as well, on the credential that it began with.";
 }

@@ -224,7 +224,10 @@ pub fn router(app: Arc<App>) -> Router {
             "/rooms/{room}/members/{member}/messages",
             get(signalling::listen).post(signalling::send),
         )
+        .route("/demo", get(demo::about))
         .route("/demo/turn", get(demo::turn))
+        .route("/demo/turn/restart", post(demo::restart))
+        .route("/demo/turn/silence", post(demo::silence))
         .route("/demo/revoke", post(demo::revoke))
         .route("/demo/faults", post(demo::faults))
         .fallback(api::not_found)

@@ -18,6 +18,7 @@ use std::time::{Duration, SystemTime};
 
 use tokio::net::{TcpListener, UdpSocket};
 use tokio::sync::mpsc;
+use tracing::info;
 use turn::allocation::AllocationInfo;
 use turn::auth::{AuthHandler, generate_auth_key};
 use turn::server::Server;
@@ -157,25 +158,49 @@ impl TurnServer {
                 if store.standing(&info.username, now) == Standing::Live {
                     continue;
                 }
-                // An error means that the server is closing, which deletes the allocation as well.
-                match transport {
-                    Transport::Udp => {
-                        let _ = self
-                            .udp
-                            .delete_allocations_by_username(info.username.clone())
-                            .await;
-                    }
-                    Transport::Tcp => {
-                        let stream = self.streams().get(&info.five_tuple.src_addr).cloned();
-                        if let Some(stream) = stream {
-                            let _ = stream
-                                .delete_allocations_by_username(info.username.clone())
-                                .await;
-                        }
-                    }
+                self.delete(*transport, info).await;
+            }
+        }
+    }
+
+    /// Ends the allocations of one allocation's username on the same listener or stream.
+    async fn delete(&self, transport: Transport, info: &AllocationInfo) {
+        // An error means that the server is closing, which deletes the allocation as well.
+        match transport {
+            Transport::Udp => {
+                let _ = self
+                    .udp
+                    .delete_allocations_by_username(info.username.clone())
+                    .await;
+            }
+            Transport::Tcp => {
+                let stream = self.streams().get(&info.five_tuple.src_addr).cloned();
+                if let Some(stream) = stream {
+                    let _ = stream
+                        .delete_allocations_by_username(info.username.clone())
+                        .await;
                 }
             }
         }
+    }
+
+    /// What clients see of a restart: every allocation is gone, every stream ends. Credentials live on, as they do when
+    /// they stand in a database or are computed from a secret.
+    pub async fn restart(&self) {
+        for (transport, info) in &self.infos().await {
+            self.delete(*transport, info).await;
+        }
+        let streams = std::mem::take(&mut *self.streams());
+        for stream in streams.into_values() {
+            // An error means that it is closed already.
+            let _ = stream.close().await;
+        }
+        info!(target: "turn", "restarted for a demonstration");
+    }
+
+    /// Takes in and sends out nothing for so long from now on, as if the network between were gone. Zero ends it.
+    pub fn silence(&self, time: Duration) {
+        self.live.silence(time);
     }
 
     async fn accept(self: Arc<Self>, listener: TcpListener) {

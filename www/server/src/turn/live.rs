@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use tracing::info;
 
@@ -16,6 +16,9 @@ pub struct Live {
     store: Arc<CredentialStore>,
     holders: Mutex<Holders>,
     refused: AtomicU64,
+    began: Instant,
+    /// Milliseconds after `began` until which nothing is taken in or sent out.
+    silent_until: AtomicU64,
 }
 
 #[derive(Default)]
@@ -30,11 +33,27 @@ impl Live {
             store,
             holders: Mutex::default(),
             refused: AtomicU64::new(0),
+            began: Instant::now(),
+            silent_until: AtomicU64::new(0),
         }
     }
 
     pub fn store(&self) -> &Arc<CredentialStore> {
         &self.store
+    }
+
+    fn age(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    pub fn silence(&self, time: Duration) {
+        let time = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        self.silent_until
+            .store(self.age().saturating_add(time), Ordering::Relaxed);
+    }
+
+    pub fn is_silent(&self) -> bool {
+        self.age() < self.silent_until.load(Ordering::Relaxed)
     }
 
     fn holders(&self) -> MutexGuard<'_, Holders> {

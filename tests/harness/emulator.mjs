@@ -1,15 +1,10 @@
 // The emulator of Cloudflare's TURN API by itself, as `turn-demo-server emulate` serves it to somebody's own backend.
-import { Child } from "./children.mjs";
+import { TurnProgram } from "./turn-program.mjs";
 
-export class Emulator {
-  #child;
-
+export class Emulator extends TurnProgram {
   static async start() {
-    const program = process.env.TURN_DEMO_SERVER;
-    if (!program) throw new Error("TURN_DEMO_SERVER must name the turn-demo-server program");
-    const emulator = new Emulator();
-    emulator.#child = new Child(program, ["emulate", "--port", "0"]);
-    const variable = async (name) => (await emulator.#child.line(new RegExp(`^${name}=(\\S+)$`), { within: 60_000 })).at(1);
+    const emulator = new Emulator(["emulate", "--port", "0"]);
+    const variable = (name) => emulator.printed(new RegExp(`^${name}=(\\S+)$`), { within: 60_000 });
     try {
       /** What the backend takes from its environment. */
       emulator.environment = {
@@ -24,12 +19,21 @@ export class Emulator {
     return emulator;
   }
 
-  /** Waits until the log tells of this event of a username, such as "credential revoked". */
-  told(event, username) {
-    return this.#child.line(new RegExp(`${event} username=${username.slice(0, 8)}`));
+  /** What a backend answers a page with: `{iceServers, ttl}`, alive for `ttl` seconds. */
+  async mint(ttl) {
+    const { TURN_API_BASE, TURN_KEY_ID, TURN_KEY_API_TOKEN } = this.environment;
+    const response = await fetch(`${TURN_API_BASE}/v1/turn/keys/${TURN_KEY_ID}/credentials/generate-ice-servers`, {
+      method: "POST",
+      headers: { authorization: `Bearer ${TURN_KEY_API_TOKEN}`, "content-type": "application/json" },
+      body: JSON.stringify({ ttl }),
+    });
+    if (!response.ok) throw new Error(`the emulator answered ${response.status}: ${await response.text()}`);
+    const { iceServers } = await response.json();
+    return { iceServers, ttl };
   }
 
-  stop() {
-    return this.#child.stop();
+  /** Waits until the log tells of this event of a username, such as "credential revoked". */
+  told(event, username) {
+    return this.printed(new RegExp(`${event} username=${username.slice(0, 8)}`));
   }
 }

@@ -9,7 +9,7 @@ import { negotiate } from "/www/negotiation.js";
 /** How often each end sends a message, in ms. */
 const INTERVAL = 20;
 
-const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+export const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Calls `act` every `ms`; returns a function that ends it. `steady`: by a worker's clock, which runs on while the page is hidden. */
 function every(ms, act, steady) {
@@ -35,7 +35,7 @@ export async function until(condition, what, within = 10_000) {
 }
 
 /** One direction's messages as the receiver sees them. */
-class Tally {
+export class Tally {
   sent = 0;
   received = 0;
   lost = 0;

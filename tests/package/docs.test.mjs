@@ -11,9 +11,9 @@ import { codeBlocks, headingAnchors, links } from "../harness/markdown.mjs";
 import { FOLDERS } from "../harness/site.mjs";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
-const PAGES = ["README.md", "pkg/README.md", "docs/guide.md", "docs/lifetime.md", "docs/faults.md", "docs/fleet.md", "docs/gathering.md", "docs/bench.md", "docs/bundlers.md", "CHANGELOG.md", "RELEASING.md"];
+const PAGES = ["README.md", "pkg/README.md", "docs/guide.md", "docs/libraries.md", "docs/lifetime.md", "docs/faults.md", "docs/fleet.md", "docs/gathering.md", "docs/bench.md", "docs/bundlers.md", "CHANGELOG.md", "RELEASING.md"];
 const TYPES = join(FOLDERS["/pkg"], "index.d.ts");
-const SURROUNDINGS = fileURLToPath(new URL("docs-surroundings.d.ts", import.meta.url));
+const SURROUNDINGS = ["docs-surroundings.d.ts", "docs-libraries.d.ts"].map((file) => fileURLToPath(new URL(file, import.meta.url)));
 
 const read = (page) => readFile(join(ROOT, page), "utf8");
 
@@ -29,7 +29,7 @@ async function complaints(blocks) {
     }
     await writeFile(join(folder, "negotiate.js"), `${NEGOTIATE}\nexport { negotiate };\n`);
     await writeFile(join(folder, "vite.d.ts"), 'declare module "*?url" {\n  const url: string;\n  export default url;\n}\n');
-    const program = ts.createProgram([...places.keys(), join(folder, "vite.d.ts"), SURROUNDINGS], {
+    const program = ts.createProgram([...places.keys(), join(folder, "vite.d.ts"), ...SURROUNDINGS], {
       noEmit: true,
       allowJs: true,
       checkJs: true,

@@ -9,7 +9,7 @@ usage: cargo xtask <command>
 
   demo [--port N] [--ttl S]  build everything and serve the demo (port 0: any; ttl of its credentials in seconds)
   build [--report]           build the npm package in pkg/ and weigh it; --report lists the largest functions
-  test [--only STEP]         all checks in order, or one: fmt, clippy, crates, native, docs, fleet, build, package, browser, apps, e2e
+  test [--only STEP]         all checks in order, or one: fmt, clippy, crates, native, docs, fleet, build, package, browser, apps, e2e, libraries
   bench [--only PART] [--rounds N] [--update-readme]
                              the benchmark table beside plain JavaScript, in target/bench also as JSON and as a chart, or one
                              part of it: size, start, gathering, refresh, survival, memory, fleet, core; --rounds N for

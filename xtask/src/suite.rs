@@ -34,10 +34,11 @@ pub enum Step {
     Browser,
     Apps,
     EndToEnd,
+    Libraries,
 }
 
 impl Step {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Format,
         Self::Lints,
         Self::Crates,
@@ -49,9 +50,10 @@ impl Step {
         Self::Browser,
         Self::Apps,
         Self::EndToEnd,
+        Self::Libraries,
     ];
 
-    /// The name for `--only`; for the last four also the folder in tests/.
+    /// The name for `--only`; for the last five also the folder in tests/.
     pub fn name(self) -> &'static str {
         match self {
             Self::Format => "fmt",
@@ -65,6 +67,7 @@ impl Step {
             Self::Browser => "browser",
             Self::Apps => "apps",
             Self::EndToEnd => "e2e",
+            Self::Libraries => "libraries",
         }
     }
 
@@ -85,13 +88,14 @@ impl Step {
             Self::Browser => "the package in Chromium and Firefox",
             Self::Apps => "apps made with the package, by each bundler",
             Self::EndToEnd => "calls end to end in Chromium and Firefox",
+            Self::Libraries => "calls of other libraries, with the recipes of docs/libraries.md",
         }
     }
 
     fn runs_in_node(self) -> bool {
         matches!(
             self,
-            Self::Package | Self::Browser | Self::Apps | Self::EndToEnd
+            Self::Package | Self::Browser | Self::Apps | Self::EndToEnd | Self::Libraries
         )
     }
 }
@@ -191,8 +195,8 @@ fn summary(outcome: &Outcome) -> String {
     let name = outcome.step.name();
     let took = progress::seconds(outcome.took);
     match outcome.failure {
-        None => format!("{name:8} ok      {took}"),
-        Some(_) => format!("{name:8} FAILED  {took}  (alone: cargo xtask test --only {name})"),
+        None => format!("{name:9} ok      {took}"),
+        Some(_) => format!("{name:9} FAILED  {took}  (alone: cargo xtask test --only {name})"),
     }
 }
 
@@ -241,7 +245,9 @@ impl Suite<'_> {
             Step::Native => self.native(),
             Step::Fleet => fleet::check(self.workspace),
             Step::Build => self.build(),
-            Step::Package | Step::Browser | Step::Apps | Step::EndToEnd => self.in_node(step),
+            Step::Package | Step::Browser | Step::Apps | Step::EndToEnd | Step::Libraries => {
+                self.in_node(step)
+            }
         }
     }
 
@@ -305,8 +311,8 @@ impl Suite<'_> {
                 self.site.insert(server).clone()
             }
         };
-        if step == Step::Apps {
-            // The bundlers are many, and no other step needs them.
+        if matches!(step, Step::Apps | Step::Libraries) {
+            // No other step needs what they install.
             self.node()?.install_packages(&tests.join(step.name()))?;
         }
         let files = test_files(&tests, step.name())?;
@@ -454,7 +460,7 @@ mod tests {
             took: Duration::from_secs(30),
             failure,
         };
-        assert_eq!(summary(&outcome(None)), "clippy   ok      30.0 s");
+        assert_eq!(summary(&outcome(None)), "clippy    ok      30.0 s");
         assert!(
             summary(&outcome(Some("bad".into())))
                 .ends_with("(alone: cargo xtask test --only clippy)")

@@ -1,0 +1,111 @@
+// The recipes of docs/libraries.md, as they are printed there, with the libraries' packages: relayed calls that outlive their
+// credentials, each on a page of its own, all at the same time. The TURN server deletes the allocations of an expired username
+// within a second, as Cloudflare documents.
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import { BROWSERS, openBrowser } from "../harness/browsers.mjs";
+import { Emulator } from "../harness/emulator.mjs";
+import { bundlePage } from "../harness/library-page.mjs";
+import { Site } from "../harness/site.mjs";
+import { assertNeverStale } from "../harness/verdict.mjs";
+import { SignallingServer } from "./peer-server.mjs";
+
+const TTL_SECONDS = 20;
+
+/** A call that has lost its path hears nothing for longer, and then nothing ever. Six calls at once on two cores take their time. */
+const STILL_MS = 5000;
+
+/**
+ * By page in this folder: the sentence that it stands for, and `serve`, which starts what it needs beside the site and resolves with
+ * the page's `parameters` and `stop`.
+ */
+const LIBRARIES = {
+  "simple-peer": { sentence: "simple-peer: a call moves over, whichever end its initiator is" },
+  peerjs: {
+    sentence: "PeerJS: a data connection and a call move over, by way of the data connection",
+    async serve() {
+      const server = await SignallingServer.start();
+      return { parameters: { server: server.options }, stop: () => server.stop() };
+    },
+  },
+  "webrtc-adapter": { sentence: "webrtc-adapter: a call moves over as it does without it" },
+};
+
+/** All of them, or the one that LIBRARY asks for. */
+const CHOSEN = Object.entries(LIBRARIES).filter(([library]) => [undefined, library].includes(process.env.LIBRARY));
+
+// Runs in the page.
+async function outlive({ bundle, parameters, within }) {
+  const { outlive } = await import("/harness/kept-call.mjs");
+  const { begin } = await import(bundle);
+  return await outlive({ begin, parameters, within });
+}
+
+/** One end of a call: fails unless something always came to it, all that was sent, and nothing twice. */
+function assertHeard(t, whose, { flow, still }) {
+  t.diagnostic(`${whose} received ${JSON.stringify(flow)}, nothing for at most ${still} ms`);
+  assert.ok(still < STILL_MS, `${whose}: nothing came for ${still} ms`);
+  const { sent, received, lost, repeated } = flow;
+  assert.deepEqual({ received, lost, repeated }, { received: sent, lost: sent && 0, repeated: sent && 0 }, whose);
+}
+
+/** One end of a call: fails unless it was carried under each username that its session was given, one after the other, while they lived. */
+function assertKept(t, whose, { pairs, served, heard }, emulator) {
+  const carried = [...new Set(pairs.map(({ username }) => username))];
+  const closest = assertNeverStale(pairs.map((pair) => ({ ...pair, end: whose })), emulator);
+  t.diagnostic(`${whose} was carried under ${carried.join(", ")}, until ${Math.round(closest)} ms before the end of one`);
+  assert.deepEqual(carried, served, whose);
+  assert.ok(carried.length >= 3, whose);
+  const wrong = ["refresherror", "expired", "applyerror", "restartstalled", "connectionlost", "warning"];
+  assert.deepEqual(heard.filter(({ type }) => wrong.includes(type)), [], whose);
+}
+
+describe("calls of other libraries", { concurrency: 1 }, () => {
+  for (const name of BROWSERS) {
+    describe(name, () => {
+      let emulator;
+      let site;
+      let browser;
+      const calls = {};
+
+      const call = async (library, serve) => {
+        const bundle = `/libraries/${library}.mjs`;
+        const code = await bundlePage(library);
+        site.on(bundle, (request, response) => response.writeHead(200, { "content-type": "text/javascript" }).end(code));
+        const { parameters, stop } = (await serve?.()) ?? {};
+        const page = await browser.page(site.page);
+        const ends = page.evaluate(outlive, { bundle, parameters, within: 60_000 });
+        ends.catch(() => {});
+        calls[library] = { ends, page, stop };
+        await ends.catch(() => {});
+      };
+
+      before(async () => {
+        emulator = await Emulator.start();
+        site = await Site.start();
+        site.json("/turn", () => emulator.mint(TTL_SECONDS), 201);
+        site.json("/allocations", () => emulator.allocations);
+        browser = await openBrowser(name);
+        await Promise.all(CHOSEN.map(([library, { serve }]) => call(library, serve)));
+      });
+      after(async () => {
+        await browser?.close();
+        for (const { stop } of Object.values(calls)) await stop?.();
+        await site?.stop();
+        await emulator?.stop();
+      });
+
+      for (const [library, { sentence }] of CHOSEN) {
+        it(sentence, async (t) => {
+          const { ends, page } = calls[library];
+          for (const [index, end] of (await ends).entries()) {
+            const whose = `${library} in ${name}, end ${index}`;
+            if (end.flow) assertHeard(t, whose, end);
+            if (end.served) assertKept(t, whose, end, emulator);
+          }
+          assert.deepEqual(page.troubles, []);
+        });
+      }
+    });
+  }
+});

@@ -77,13 +77,16 @@ pub fn run(
             "{rounds} rounds: the figures in the README are of {ROUNDS} at least"
         )));
     }
-    let stage = Stage::set_up(workspace, cache)?;
-    let folder = workspace.root().join("tests/bench");
-    stage.tools.node().install_packages(&folder)?;
     let parts: Vec<Part> = Part::ALL
         .into_iter()
         .filter(|part| only.is_none_or(|only| only == *part))
         .collect();
+    let mut stage = Stage::set_up(workspace, cache)?;
+    if parts.contains(&Part::Survival) {
+        stage = stage.with_server(workspace, cache)?;
+    }
+    let folder = workspace.root().join("tests/bench");
+    stage.tools.node().install_packages(&folder)?;
     let out = workspace.target().join("bench");
     fs::create_dir_all(&out).context(|| format!("cannot create {}", out.display()))?;
     if parts.contains(&Part::Fleet) {
@@ -132,7 +135,8 @@ fn measure_core(workspace: &Workspace, out: &Path) -> Result<()> {
 pub struct Stage {
     tools: Tools,
     programs: Programs,
-    server: PathBuf,
+    /// The demo backend, which takes minutes to build the first time.
+    server: Option<PathBuf>,
 }
 
 impl Stage {
@@ -140,24 +144,28 @@ impl Stage {
         let tools = Tools::set_up(cache, workspace)?;
         let programs = Programs::set_up()?;
         package::build(workspace, &tools, false)?;
-        let server = server::build(workspace, cache)?;
         tools
             .node()
             .install_packages(&workspace.root().join("tests"))?;
         Ok(Self {
             tools,
             programs,
-            server,
+            server: None,
         })
+    }
+
+    pub fn with_server(self, workspace: &Workspace, cache: &Cache) -> Result<Self> {
+        let server = Some(server::build(workspace, cache)?);
+        Ok(Self { server, ..self })
     }
 
     /// Runs a script on Node.
     pub fn run(&self, script: &Path, arguments: &[OsString]) -> Result<()> {
         let mut command = self.tools.node().run("node");
-        command
-            .arg(script)
-            .args(arguments)
-            .env("TURN_DEMO_SERVER", &self.server);
+        command.arg(script).args(arguments);
+        if let Some(server) = &self.server {
+            command.env("TURN_DEMO_SERVER", server);
+        }
         let status = process::in_view(self.programs.tell(&mut command))?;
         if status.success() {
             return Ok(());

@@ -21,6 +21,7 @@ mod programs;
 mod progress;
 mod server;
 mod size;
+mod soak;
 mod subcommand;
 mod suite;
 mod toolchain;
@@ -69,6 +70,7 @@ fn run() -> Result<()> {
             rounds,
             update_readme,
         } => bench::run(&workspace, &cache, only, rounds, update_readme),
+        Options::Soak { minutes, seed } => soak::run(&workspace, &cache, minutes, seed),
         Options::Docs => docs::build(&workspace, &cache),
         Options::Fleet { whole, write } => fleet::run(&workspace, whole, write),
         Options::Mutants => mutants::run(&workspace, &cache),

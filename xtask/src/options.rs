@@ -14,6 +14,9 @@ usage: cargo xtask <command>
                              the benchmark table beside plain JavaScript, in target/bench also as JSON and as a chart, or one
                              part of it: size, start, gathering, refresh, survival, memory, fleet, core; --rounds N for
                              fewer or more than 15 rounds; --update-readme puts the figures into README.md and docs/bench.md
+  soak [--minutes N] [--seed S]
+                             calls in both browsers over two TURN servers, with random faults, for N minutes (2 otherwise);
+                             it names its seed, which brings the same faults again
   docs                       the API reference in target/docs, and the crates' own in target/doc; warnings are errors
   fleet [--whole] [--write]  simulate a fleet of sessions against one backend, with --whole one million of them;
                              --write puts the figures into docs/fleet.md
@@ -37,6 +40,10 @@ pub enum Options {
         only: Option<Part>,
         rounds: Option<u32>,
         update_readme: bool,
+    },
+    Soak {
+        minutes: Option<u32>,
+        seed: Option<u32>,
     },
     Docs,
     Fleet {
@@ -71,6 +78,10 @@ impl Options {
                 rounds: None,
                 update_readme: false,
             },
+            "soak" => Self::Soak {
+                minutes: None,
+                seed: None,
+            },
             "docs" => Self::Docs,
             "fleet" => Self::Fleet {
                 whole: false,
@@ -95,6 +106,10 @@ impl Options {
                 (Self::Bench { only, .. }, "--only") => {
                     *only = Some(one_of("part", Part::named, words.next())?);
                 }
+                (Self::Soak { minutes, .. }, "--minutes") => {
+                    *minutes = Some(number(&name, words.next())?);
+                }
+                (Self::Soak { seed, .. }, "--seed") => *seed = Some(number(&name, words.next())?),
                 (Self::Test { only }, "--only") => {
                     *only = Some(one_of("step", Step::named, words.next())?);
                 }
@@ -175,6 +190,13 @@ mod tests {
                 update_readme: true
             }
         );
+        assert_eq!(
+            parse("soak --minutes 60 --seed 7").unwrap(),
+            Options::Soak {
+                minutes: Some(60),
+                seed: Some(7)
+            }
+        );
         assert_eq!(parse("docs").unwrap(), Options::Docs);
         assert_eq!(parse("mutants").unwrap(), Options::Mutants);
         assert_eq!(parse("--help").unwrap(), Options::Help);
@@ -188,6 +210,7 @@ mod tests {
             ("measure", "`measure`"),
             ("bench --only sizes", "`sizes`"),
             ("bench --rounds few", "`few`"),
+            ("soak --seed -1", "`-1`"),
             ("demo --port", "--port needs"),
             ("demo --port 70000", "`70000`"),
             ("demo --ttl -1", "`-1`"),

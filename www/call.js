@@ -9,11 +9,15 @@ const CONNECTING = 20_000;
 /** How long messages under way are waited for when the call ends, in ms. */
 const DRAINING = 2_000;
 
+/** Without a message for so long a path counts as interrupted while ICE looks for another, in ms. */
+const QUIET = 1_000;
+
 const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Events: `statechange`, and `error` with the error as `detail`. */
 export class Call extends EventTarget {
   #closed = false;
+  #wasConnected = false;
 
   /** `supply` makes the connections. `stream` goes from end A to end B, where `onstream` gets it. The rest is each {@link End}'s. */
   constructor(supply, stream, { onstream, ...options }) {
@@ -39,7 +43,13 @@ export class Call extends EventTarget {
     const states = this.ends.map(({ pc }) => pc.connectionState);
     if (states.includes("failed")) return "lost";
     if (states.includes("disconnected")) return "interrupted";
-    return states.every((state) => state === "connected") ? "connected" : "connecting";
+    if (states.every((state) => state === "connected")) {
+      this.#wasConnected = true;
+      return "connected";
+    }
+    if (!this.#wasConnected) return "connecting";
+    // Firefox calls an ICE restart so, although the old path carries the call meanwhile.
+    return performance.now() - this.heardUntil < QUIET ? "connected" : "interrupted";
   }
 
   /** `performance.now()` of the moment up to which both ends have heard from each other. */

@@ -7,15 +7,6 @@ const element = (id) => document.getElementById(id);
 
 export const showText = (id, text) => show(element(id), text);
 
-export function showMessages({ sent, received, largestGap }) {
-  showText("sent", sent.toLocaleString("en"));
-  showText("largest-gap", received === 0 ? "–" : `${Math.round(largestGap)} ms`);
-}
-
-export function showFrameSize({ width, height }) {
-  showText("frame-size", `${width} × ${height}`);
-}
-
 export function showEnd(end, path) {
   const row = document.querySelector(`#ends tr[data-end="${end.name}"]`);
   const cell = (name) => row.querySelector(`[data-cell="${name}"]`);

@@ -20,7 +20,7 @@ import { explain, missing } from "./words.js";
 const element = (id) => document.getElementById(id);
 const buttons = { start: element("start"), hangUp: element("hang-up"), refresh: element("refresh") };
 const faultButtons = [element("revoke"), ...document.querySelectorAll("[data-fault]")];
-const log = new Log(element("log"), element("log-summary"));
+const log = new Log({ list: element("log"), summary: element("log-summary"), filter: element("log-filter"), copy: element("log-copy") });
 const probeTable = new ProbeTable(element("probe-results"), element("probe-summary"));
 const settings = new Settings(element("settings-form"));
 const network = new Network();
@@ -173,6 +173,7 @@ function showFaults() {
 /** Tries the call's servers, or without a call those of a session for that alone. */
 async function probe() {
   element("probe").disabled = true;
+  element("probe-progress").hidden = false;
   notice(null);
   probeTable.clear("The servers are being tried…");
   let own = null;
@@ -184,6 +185,7 @@ async function probe() {
     notice(explain(error));
   }
   await own?.close({ revoke: true });
+  element("probe-progress").hidden = true;
   element("probe").disabled = false;
 }
 
@@ -222,6 +224,9 @@ function notice(text) {
 }
 
 function prepare() {
+  plots.follow(new History());
+  // Read by support.js.
+  document.documentElement.dataset.loaded = "true";
   const lack = missing();
   if (lack) {
     enable({});

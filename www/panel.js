@@ -80,16 +80,19 @@ export class Panel {
   }
 
   /** `silence` in ms: how long nothing has come at one of the ends. */
-  showMessages({ received, lost, silence }) {
+  showMessages({ sent, received, lost, largestGap, silence }) {
+    this.text("sent", sent.toLocaleString("en"));
+    this.text("largest-gap", received === 0 ? "–" : `${Math.round(largestGap)} ms`);
     this.text("received-count", received.toLocaleString("en"));
     this.text("lost", lost.toLocaleString("en"));
     this.text("silence", received === 0 ? "–" : silence < 1_000 ? "just now" : `${span(silence)} ago`);
   }
 
   /** `frameRate` is 0 once no frame comes any more. */
-  showVideo({ frames, frameRate }) {
+  showVideo({ frames, frameRate, size }) {
     this.text("frames", frames.toLocaleString("en"));
     this.text("frame-rate", String(frameRate));
+    if (size) this.text("frame-size", `${size.width} × ${size.height}`);
   }
 
   play(stream) {

@@ -115,9 +115,10 @@ export class PlainSide extends EventTarget {
   #lose() {
     this.lostAt = performance.now();
     const lasted = span(this.call.heardUntil - this.startedAt);
-    const words = `Lost. Nothing has come through since ${time(Date.now() - this.silence)}, ${lasted} after the start.`;
+    const more = document.createElement("span");
+    more.textContent = ` Nothing has come through since ${time(Date.now() - this.silence)}, ${lasted} after the start.`;
     const epitaph = this.#panel.element("epitaph");
-    epitaph.textContent = words;
+    epitaph.replaceChildren("Lost.", more);
     epitaph.hidden = false;
     this.#log.write("plain-lost", `By hand: the call is lost. It had lasted for ${lasted}.`, "bad");
   }

@@ -11,7 +11,11 @@ const PLOTS = {
   roundTrip: { label: "Round trip", unit: "ms", digits: 1, scale: { range: (_, low, high) => [0, Math.max(10, high * 1.2)] } },
   bitrate: { label: "Video", unit: "kbit/s", digits: 0, scale: { range: (_, low, high) => [0, Math.max(100, high * 1.2)] } },
   // From 20 ms between two messages to minutes without any.
-  gap: { label: "Longest gap", unit: "ms", digits: 0, scale: { distr: 3, log: 10, range: () => [10, 200_000] } },
+  gap: {
+    label: "Longest gap", unit: "ms", digits: 0,
+    scale: { distr: 3, log: 10, range: () => [10, 200_000] },
+    splits: () => [10, 100, 1_000, 10_000, 100_000],
+  },
 };
 
 /** Letter, row and colour of each kind of mark. */
@@ -51,7 +55,7 @@ export class Plots {
   }
 
   #plot(measure) {
-    const { scale } = PLOTS[measure];
+    const { scale, splits } = PLOTS[measure];
     const place = this.#place(measure);
     const colour = colours(place);
     const axis = { stroke: colour("--quiet"), grid: { stroke: colour("--edge"), width: 1 }, ticks: { show: false }, font: "12px system-ui, sans-serif" };
@@ -66,7 +70,7 @@ export class Plots {
         scales: { x: { time: false, range: () => this.#range() }, y: scale },
         axes: [
           { ...axis, values: (_, ticks) => ticks.map((tick) => `${tick} s`), size: 28 },
-          { ...axis, values: (_, ticks) => ticks.map(tick), size: 54 },
+          { ...axis, values: (_, ticks) => ticks.map(tick), size: 54, splits, filter: (_, ticks) => ticks },
         ],
         series: [
           {},
@@ -120,9 +124,8 @@ export class Plots {
   }
 }
 
-/** A tick of the vertical axis. Of a logarithmic scale only the powers of ten. */
+/** A value beside the vertical axis. */
 function tick(value) {
-  if (value === null) return "";
   return value >= 1_000 ? `${value / 1_000}k` : String(value);
 }
 

@@ -50,6 +50,7 @@ export class SdkSide extends EventTarget {
   #log;
   #stream = null;
   #settings = null;
+  #ending = false;
   /** Messages of calls that could not be repaired. */
   #before = { sent: 0, received: 0, lost: 0, largestGap: 0 };
 
@@ -123,7 +124,7 @@ export class SdkSide extends EventTarget {
 
   #changed() {
     const { state } = this.call;
-    if (state === this.#panel.element("status").dataset.state) return;
+    if (this.#ending || state === this.#panel.element("status").dataset.state) return;
     this.#panel.showCall(state);
     if (state === "interrupted") this.#log.write("interrupted", "The path between the two ends is interrupted.", "bad");
     if (state === "lost") this.#log.write("lost", "The path between the two ends is lost.", "bad");
@@ -163,11 +164,11 @@ export class SdkSide extends EventTarget {
     if (state.expiresAt === null) this.#panel.text("session-status", words);
     else this.#panel.showCredential({ words, username: this.username, ...state });
     if (!call) return;
+    this.#changed();
     const { silence } = this;
     this.#panel.showDuration(performance.now() - this.startedAt);
     this.#panel.showGathering(call.a.gathering);
     this.#panel.showMessages({ ...this.messages, silence });
-    figures.showMessages(this.messages);
     for (const { username, revoked } of ledger.hear(Date.now() - silence)) {
       this.#mark("expiry");
       const how = revoked ? "was revoked" : "has expired";
@@ -185,7 +186,6 @@ export class SdkSide extends EventTarget {
     this.direct = isDirect(paths);
     await film.look(call.b.pc);
     this.#panel.showVideo(film);
-    if (film.size) figures.showFrameSize(film.size);
   }
 
   /** What is plotted of the last second. */
@@ -196,6 +196,7 @@ export class SdkSide extends EventTarget {
 
   /** Hangs up in good order: nothing under way is lost, and the credentials are given back. */
   async end() {
+    this.#ending = true;
     this.#panel.showCall("ending");
     await this.call.end();
     await this.session.close({ revoke: true });

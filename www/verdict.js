@@ -3,7 +3,8 @@
 
 /** `{text, tone}`; `tone` is "plain", "good" or "bad". */
 export function verdict(sdk, plain) {
-  if (sdk.call === null || sdk.call.state === "connecting") return { text: "Both calls are being set up…", tone: "plain" };
+  if (sdk.call === null) return { text: "A credential is being fetched for each call…", tone: "plain" };
+  if (sdk.call.state === "connecting") return { text: "The two ends of each call are looking for a path through the TURN server…", tone: "plain" };
   const { text, tone } = left(sdk);
   return { text: `${text} ${right(plain)}`.trim(), tone };
 }
@@ -38,7 +39,7 @@ function right({ state, relayExpired, direct }) {
     default:
   }
   if (direct) return "So is the call by hand.";
-  if (relayExpired) return "The call by hand is still up, though its credential has ended.";
+  if (relayExpired) return "The credential of the call by hand has just ended.";
   return "The call by hand is up as well, on the credential that it began with.";
 }
 

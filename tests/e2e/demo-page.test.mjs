@@ -2,6 +2,7 @@
 // credentials, break things, hang up. What is read is what the page says.
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
+import { violations } from "../harness/accessibility.mjs";
 import { BROWSERS, openBrowser } from "../harness/browsers.mjs";
 import { DemoServer } from "../harness/demo-server.mjs";
 
@@ -37,6 +38,21 @@ async function nextTry(page, kind) {
   return found.jsonValue();
 }
 
+/** Collects what live regions say from now on in `announcements` on the page. */
+function listenToAnnouncements(page) {
+  return page.evaluate(() => {
+    globalThis.announcements = [];
+    const observer = new MutationObserver((records) => {
+      for (const region of new Set(records.map(({ target }) => (target.closest ? target : target.parentElement).closest("[role]")))) {
+        globalThis.announcements.push(region.textContent);
+      }
+    });
+    for (const region of document.querySelectorAll("[role=status], [role=alert], [aria-live]")) {
+      observer.observe(region, { childList: true, characterData: true, subtree: true });
+    }
+  });
+}
+
 /** Waits until what was sent up to now has come through, and all is well with the call by turn-wasm. */
 async function comesThrough(page) {
   const sent = await count(page, "sent");
@@ -59,15 +75,25 @@ for (const name of BROWSERS) {
     let server;
     let browser;
     let page;
+    const requests = [];
 
     before(async () => {
       server = await DemoServer.start({ ttl: TTL_SECONDS, args: ["--faults"] });
       browser = await openBrowser(name);
-      page = await browser.page(server.url("/"));
+      page = await browser.page();
+      page.on("request", (request) => requests.push(request.url()));
+      await page.goto(server.url("/"), { waitUntil: "load" });
     });
     after(async () => {
       await browser?.close();
       await server?.stop();
+    });
+
+    it("can be used by everybody before a call", async () => {
+      await page.waitForSelector("#start:not([disabled])");
+      await page.click("#settings summary");
+      assert.deepEqual(await violations(page), []);
+      await page.click("#settings summary");
     });
 
     it("shows which servers answer", async () => {
@@ -89,6 +115,7 @@ for (const name of BROWSERS) {
       await page.waitForSelector("#status[data-state=connected]");
       await page.waitForSelector("#plain-status[data-state=connected]");
       assert.match(await text(page, "plain-username"), /^[0-9a-f]{8}…$/);
+      await listenToAnnouncements(page);
       await page.waitForFunction(() => document.querySelector("#log [data-kind=connected]"));
       await page.waitForFunction(() =>
         [...document.querySelectorAll("#ends [data-cell=path]")].every((cell) => cell.textContent.startsWith("relay to relay")),
@@ -144,6 +171,58 @@ for (const name of BROWSERS) {
       const before = await count(page, "frames");
       await page.waitForFunction((before) => Number(document.querySelector("#frames").textContent.replaceAll(",", "")) > before, {}, before);
       assert.deepEqual(await Promise.all([count(page, "plain-received-count"), count(page, "plain-frames")]), [received, frames]);
+    });
+
+    it("has told a screen reader what changed, and nothing else", async () => {
+      const told = await page.evaluate(() => globalThis.announcements);
+      assert.ok(told.length >= 3 && told.length <= 7, told.join("\n"));
+      assert.equal(new Set(told).size, told.length, "nothing is said twice");
+    });
+
+    it("can be used by everybody during a call, in light and dark, on a phone and on a wide screen", async () => {
+      for (const width of [360, 1240, 1900]) {
+        await page.setViewport({ width, height: 900 });
+        assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `something stands out at the side of ${width} px`);
+        const button = await page.$eval("#hang-up", (element) => element.getBoundingClientRect().bottom);
+        assert.ok(button < 900, "the buttons are seen without scrolling");
+      }
+      // Only Chromium lets a test choose.
+      for (const value of name === "chromium" ? ["dark", "light"] : ["light"]) {
+        if (name === "chromium") await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value }]);
+        assert.deepEqual(await violations(page), [], value);
+      }
+    });
+
+    it("plots both calls and marks what happened to them", async () => {
+      // Nothing may have come through in the very last second.
+      await page.waitForFunction(() => /^[\d.]+ ms$/.test(document.querySelector("[data-plot=roundTrip] [data-value=sdk]").textContent));
+      const values = await page.$$eval("[data-plot]", (plots) => plots.map((plot) => [
+        plot.querySelector("canvas").width > 0, plot.querySelector("[data-value=sdk]").textContent, plot.querySelector("[data-value=plain]").textContent,
+        plot.querySelector(".plot").ariaLabel,
+      ]));
+      const [roundTrip, bitrate, gap] = values;
+      assert.deepEqual(values.map(([drawn]) => drawn), [true, true, true]);
+      assert.equal(roundTrip[2], "–");
+      assert.match(bitrate[1], /^[\d,]+ kbit\/s$/);
+      assert.equal(bitrate[2], "0 kbit/s");
+      const ms = (words) => Number(words.replaceAll(/[^\d]/g, ""));
+      assert.ok(ms(gap[1]) < 5_000 && ms(gap[2]) > 10_000, `${gap[1]}, ${gap[2]}`);
+      assert.match(gap[3], /^Longest gap over time\. Now, by turn-wasm: [\d,]+ ms; by hand: [\d,]+ ms\.$/);
+    });
+
+    it("filters the log and copies what it shows", async () => {
+      await page.select("#log-filter", "plain");
+      const shown = await page.$$eval("#log li", (lines) => lines.filter((line) => line.checkVisibility()).map((line) => line.dataset.kind));
+      assert.ok(shown.length >= 3 && shown.every((kind) => kind.startsWith("plain-")), shown.join());
+      await page.evaluate(() => {
+        navigator.clipboard.writeText = async (text) => (globalThis.copied = text);
+      });
+      await click(page, "log-copy");
+      await page.waitForFunction(() => document.querySelector("#log-copy").textContent === "Copied");
+      const copied = (await page.evaluate(() => globalThis.copied)).split("\n");
+      assert.equal(copied.length, shown.length);
+      assert.match(copied.at(-1), /^\d{4}-\d\d-\d\dT[\d:.]+Z By hand: the call is lost\. It had lasted for 1\d s\.$/);
+      await page.select("#log-filter", "all");
     });
 
     it("asks a dead backend again, counts down to it, and is well once the backend is", async () => {
@@ -222,6 +301,11 @@ for (const name of BROWSERS) {
       assert.equal(await text(page, "outlived"), "0");
       await click(page, "hang-up");
       await page.waitForSelector("#status[data-state=ended]");
+    });
+
+    it("asks nobody but its own server", () => {
+      assert.ok(requests.length > 20);
+      assert.deepEqual(requests.filter((url) => !url.startsWith(server.origin) && !/^(data|blob):/.test(url)), []);
     });
 
     it("leaves nothing in the browser's console", () => {

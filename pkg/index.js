@@ -4,13 +4,9 @@ import { open, start } from "./dist/turn_wasm.js";
 
 export { iceServersFromLink, TurnError, TurnSession } from "./dist/turn_wasm.js";
 
-const place = () => {
-  const url = new URL("./dist/turn_wasm_bg.wasm", import.meta.url);
-  // Up to version 7 Vite's development server runs a package's scripts from a folder of its own, such as
-  // node_modules/.vite/deps, and leaves everything else of the package where it is.
-  url.pathname = url.pathname.replace(/\/node_modules\/\..+\/deps\//, "/node_modules/turn-wasm/");
-  return url;
-};
+// Up to version 7 Vite's development server runs a package's scripts from a folder of its own, such as
+// node_modules/.vite/deps, and leaves everything else of the package where it is.
+const place = () => new URL("./dist/turn_wasm_bg.wasm", import.meta.url).href.replace(/\/node_modules\/\..+\/deps\//, "/node_modules/turn-wasm/");
 
 export const init = (module) => start(place, module);
 

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { after, before, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
-import { AppStage, STRICT } from "../harness/app-stage.mjs";
+import { AppStage } from "../harness/app-stage.mjs";
 import { BundledApp, BUNDLERS, versionOf, WAYS } from "../harness/bundlers.mjs";
 
 describe("an app made with", () => {
@@ -14,7 +14,7 @@ describe("an app made with", () => {
   after(() => stage?.close());
 
   for (const [name, bundler] of Object.entries(BUNDLERS)) {
-    const { development, production } = bundler;
+    const { development, production, start, rendered } = bundler;
     for (const way of new Set([...development, ...production])) {
       const { says, modules } = WAYS[way];
       describe(`${name}, by ${says},`, () => {
@@ -26,15 +26,17 @@ describe("an app made with", () => {
 
         if (development.includes(way)) {
           it("holds a call in development", async () => {
-            const site = await stage.site({ upstream: await app.serve() });
+            const site = await stage.site(await app.served());
             await stage.expectCall(site.url("/"), { modules });
           });
         }
 
         if (production.includes(way)) {
-          it("holds a call when it is built, under a strict content security policy", async () => {
-            const site = await stage.site({ folders: { "": await app.build() }, headers: STRICT });
-            await stage.expectCall(site.url("/index.html"), { modules });
+          it(`holds a call when it is built${start ? "" : ", under a strict content security policy"}`, async () => {
+            await app.build();
+            const site = await stage.site(await app.built());
+            await stage.expectCall(site.url(start ? "/" : "/index.html"), { modules });
+            if (rendered) assert.ok((await (await fetch(site.url("/"))).text()).includes(rendered));
           });
         }
       });

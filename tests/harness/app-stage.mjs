@@ -54,10 +54,13 @@ export class AppStage {
    */
   async visit(url, { expected = [] } = {}) {
     const page = await this.browser.page();
+    // A development server may compile the app first.
+    page.setDefaultTimeout(120_000);
     const modules = [];
     page.on("response", (response) => {
       const { pathname } = new URL(response.url());
-      if (pathname.endsWith(".wasm")) modules.push(`${response.status()} ${pathname}`);
+      // A script that only tells the file's address may have its name.
+      if (pathname.endsWith(".wasm") && response.request().resourceType() === "fetch") modules.push(`${response.status()} ${pathname}`);
     });
     try {
       await page.goto(url, { waitUntil: "load" });

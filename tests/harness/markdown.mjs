@@ -46,6 +46,17 @@ export function links(markdown) {
   return [...text.matchAll(/\]\(([^)\s]+)\)|\b(?:src|srcset|href)="([^"]+)"/g)].map(([, target, attribute]) => target ?? attribute);
 }
 
+/** What stands under a heading of a page, named from the repository's root, as far as the next heading. */
+export async function section(page, heading) {
+  const all = [...lines(await readFile(fileURLToPath(new URL(page, ROOT)), "utf8"))];
+  const isHeading = ({ code, line }) => code === null && /^#+ /.test(line);
+  const first = all.findIndex((one) => isHeading(one) && one.line.replace(/^#+ /, "") === heading);
+  if (first < 0) throw new Error(`${page} has no heading "${heading}"`);
+  const rest = all.slice(first + 1);
+  const end = rest.findIndex(isHeading);
+  return rest.slice(0, end < 0 ? rest.length : end).map(({ line }) => line).join("\n");
+}
+
 /** The one code block of that language right under a heading of a page, named from the repository's root. */
 export async function printed(page, language, heading) {
   const blocks = codeBlocks(await readFile(fileURLToPath(new URL(page, ROOT)), "utf8"));

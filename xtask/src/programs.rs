@@ -13,6 +13,12 @@ pub struct Programs {
     turnserver: PathBuf,
 }
 
+/// WebKit's driver, and a display for what it starts.
+pub struct WebKit {
+    driver: PathBuf,
+    display: PathBuf,
+}
+
 struct Wanted {
     /// The environment variable that names the program, here and in the tests.
     variable: &'static str,
@@ -24,6 +30,8 @@ struct Wanted {
 const CHROMIUM: &str = "CHROMIUM";
 const FIREFOX: &str = "FIREFOX";
 const TURNSERVER: &str = "TURNSERVER";
+const WEBKIT_DRIVER: &str = "WEBKIT_DRIVER";
+const XVFB: &str = "XVFB";
 
 const BROWSER_CHROMIUM: Wanted = Wanted {
     variable: CHROMIUM,
@@ -57,6 +65,20 @@ const COTURN: Wanted = Wanted {
     why: "the tests hold calls over this widespread TURN server, too",
 };
 
+const WEBKIT: Wanted = Wanted {
+    variable: WEBKIT_DRIVER,
+    names: &["WebKitWebDriver"],
+    package: "webkit2gtk-driver",
+    why: "the package is tested in WebKit, too",
+};
+
+const DISPLAY: Wanted = Wanted {
+    variable: XVFB,
+    names: &["Xvfb"],
+    package: "xvfb",
+    why: "WebKit needs a display",
+};
+
 impl Programs {
     pub fn set_up() -> Result<Self> {
         Ok(Self {
@@ -79,6 +101,26 @@ impl Programs {
             .env(CHROMIUM, &self.chromium)
             .env(FIREFOX, &self.firefox)
             .env(TURNSERVER, &self.turnserver)
+    }
+}
+
+impl WebKit {
+    /// `None` where there is no WebKit of this kind.
+    pub fn set_up() -> Result<Option<Self>> {
+        if !cfg!(target_os = "linux") {
+            return Ok(None);
+        }
+        Ok(Some(Self {
+            driver: WEBKIT.set_up()?,
+            display: DISPLAY.set_up()?,
+        }))
+    }
+
+    /// Names both in the environment of a program that drives it.
+    pub fn tell<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+        command
+            .env(WEBKIT_DRIVER, &self.driver)
+            .env(XVFB, &self.display)
     }
 }
 

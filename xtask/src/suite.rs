@@ -15,7 +15,7 @@ use crate::interrupt;
 use crate::node::Node;
 use crate::package::{self, Tools};
 use crate::process;
-use crate::programs::Programs;
+use crate::programs::{Programs, WebKit};
 use crate::progress;
 use crate::server;
 use crate::size::{self, Size};
@@ -311,10 +311,14 @@ impl Suite<'_> {
                 self.site.insert(server).clone()
             }
         };
+        // No other step needs what these two install.
         if matches!(step, Step::Apps | Step::Libraries) {
-            // No other step needs what they install.
             self.node()?.install_packages(&tests.join(step.name()))?;
         }
+        let webkit = match step {
+            Step::Apps => WebKit::set_up()?,
+            _ => None,
+        };
         let files = test_files(&tests, step.name())?;
         let programs = self
             .programs
@@ -339,6 +343,9 @@ impl Suite<'_> {
             .args(files)
             .current_dir(&tests)
             .env("TURN_DEMO_SERVER", server);
+        if let Some(webkit) = webkit {
+            webkit.tell(&mut command);
+        }
         let status = process::in_view(programs.tell(&mut command))?;
         let report =
             fs::read_to_string(&report).context(|| format!("cannot read {}", report.display()))?;

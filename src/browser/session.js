@@ -46,6 +46,8 @@ export class TurnSession extends EventTarget {
   // From the start, so that events from before the app could listen wait until it can.
   #dispatching = true;
   #refreshing = [];
+  // The servers of the version applied last: each connection gets the same.
+  #applied = {};
   #controller;
   // What JavaScript threw during the last fetch, and at the last setConfiguration.
   #cause;
@@ -174,7 +176,8 @@ export class TurnSession extends EventTarget {
         // What it shows now was gathered from the servers before.
         this.#report(report.OBSERVED, id, ...facts(pc));
         // Read back and only iceServers replaced: what a configuration leaves out falls back to its default.
-        pc.setConfiguration({ ...pc.getConfiguration(), iceServers: this.#servers(this.#peers.extra(id)) });
+        if (this.#applied.version !== version) this.#applied = { version, servers: this.#servers() };
+        pc.setConfiguration({ ...pc.getConfiguration(), iceServers: [...this.#applied.servers, ...this.#peers.extra(id)] });
         this.#report(report.APPLIED, id, version);
       } catch (error) {
         this.#refusal = error?.message ? error : Error(String(error));

@@ -7,17 +7,22 @@
 const GRACE = 1_500;
 
 export class Ledger {
-  /** `{username, endsAt, revoked, outlived}` by username; `endsAt` in ms since the epoch. */
+  /** `{username, startsAt, endsAt, revoked, outlived}` by username; `startsAt` and `endsAt` in ms since the epoch. */
   #credentials = new Map();
 
   get outlived() {
     return [...this.#credentials.values()].filter((credential) => credential.outlived).length;
   }
 
+  /** `{from, to, over}` of each, in the order they came; `from` and `to` in ms since the epoch, `over` once `to` has passed. */
+  get lives() {
+    return [...this.#credentials.values()].map(({ startsAt, endsAt }) => ({ from: startsAt, to: endsAt, over: endsAt <= Date.now() }));
+  }
+
   /** A backend may hand out a credential again; then its end is the later one. */
   add(username, endsAt) {
     const known = this.#credentials.get(username);
-    if (!known) this.#credentials.set(username, { username, endsAt, revoked: false, outlived: false });
+    if (!known) this.#credentials.set(username, { username, startsAt: Date.now(), endsAt, revoked: false, outlived: false });
     else if (!known.revoked) known.endsAt = Math.max(known.endsAt, endsAt);
   }
 

@@ -5,6 +5,7 @@ import { Camera } from "./camera.js";
 import { Faults, nextTry } from "./faults.js";
 import * as figures from "./figures.js";
 import { History } from "./history.js";
+import { Lanes } from "./lanes.js";
 import { Log } from "./log.js";
 import { Network } from "./network.js";
 import { Panel, show } from "./panel.js";
@@ -25,6 +26,7 @@ const probeTable = new ProbeTable(element("probe-results"), element("probe-summa
 const settings = new Settings(element("settings-form"));
 const network = new Network();
 const faults = new Faults(network);
+const lanes = new Lanes(element("lanes"));
 const plots = new Plots([...document.querySelectorAll("[data-plot]")]);
 const panels = { sdk: new Panel(), plain: new Panel("plain-") };
 
@@ -66,6 +68,7 @@ class Running {
         for (const side of this.sides) side.tick();
         this.judge();
         this.showNextTry();
+        lanes.show(this.sdk, this.plain);
       }, 250),
       setInterval(() => this.look(), 1_000),
     );
@@ -161,7 +164,8 @@ async function press({ currentTarget: button }) {
   for (const each of faultButtons) each.disabled = true;
   await attempt(() => faults.press(name, running));
   showFaults();
-  button.focus();
+  // It was disabled meanwhile, which drops the focus.
+  if (document.activeElement === document.body) button.focus();
 }
 
 function showFaults() {
@@ -201,16 +205,21 @@ async function attempt(action) {
   if (running === during) enable({ hangUp: true, refresh: true, faults: true });
 }
 
-/** Enables exactly these buttons. A button that had the focus hands it on instead of dropping it. */
+/** The focus was on a button that cannot be pressed any more, and nowhere to go. */
+let focusWaits = false;
+
+/** Enables exactly these buttons. A button that had the focus hands it on, as soon as there is another, instead of dropping it. */
 function enable(which) {
   const focused = document.activeElement;
   for (const [name, button] of Object.entries(buttons)) button.disabled = !which[name];
   for (const button of faultButtons) button.disabled = !which.faults;
   element("camera").disabled = !which.start;
   settings.enabled = which.start === true;
-  if (focused instanceof HTMLButtonElement && focused.disabled) {
-    Object.values(buttons).find((button) => !button.disabled && !button.hidden)?.focus();
-  }
+  focusWaits ||= focused instanceof HTMLButtonElement && focused.disabled;
+  const moved = focused !== document.body && !focused.disabled;
+  const next = Object.values(buttons).find((button) => !button.disabled);
+  if (focusWaits && next && !moved) next.focus();
+  if (next) focusWaits = false;
 }
 
 function say(text, tone) {
@@ -257,6 +266,7 @@ function prepare() {
     (offered) => {
       offer = offered;
       settings.limit(offer);
+      lanes.foresee();
       offerFaults();
       return showAllocations();
     },

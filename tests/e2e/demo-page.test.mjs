@@ -2,23 +2,19 @@
 // credentials, break things, hang up. What is read is what the page says.
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
+import { fileURLToPath } from "node:url";
 import { violations } from "../harness/accessibility.mjs";
 import { BROWSERS, openBrowser } from "../harness/browsers.mjs";
+import { click, count, kinds, state, text } from "../harness/demo-page.mjs";
 import { DemoServer } from "../harness/demo-server.mjs";
 
 const TTL_SECONDS = 12;
 
-const text = (page, id) => page.$eval(`#${id}`, (element) => element.textContent.trim());
-const state = (page, id) => page.$eval(`#${id}`, (element) => element.dataset.state);
-const count = async (page, id) => Number((await text(page, id)).replaceAll(",", ""));
-const history = (page) => page.$$eval("#log li", (lines) => lines.map((line) => line.innerText.replace("\n", " ")).join("\n"));
-const kinds = (page) => page.$$eval("#log li", (lines) => lines.map((line) => line.dataset.kind));
+/** With TURN_WASM_WRITE_DOCS=1 the pictures in docs/ are taken anew. */
+const WRITES = process.env.TURN_WASM_WRITE_DOCS === "1";
+const DOCS = fileURLToPath(new URL("../../docs/", import.meta.url));
 
-/** Clicks as soon as the page lets it. */
-async function click(page, id) {
-  await page.waitForSelector(`#${id}:not([disabled])`);
-  await page.click(`#${id}`);
-}
+const history = (page) => page.$$eval("#log li", (lines) => lines.map((line) => line.innerText.replace("\n", " ")).join("\n"));
 
 /** Presses a button of the faults, and waits until the page says these words for it. */
 async function press(page, id, words) {
@@ -209,6 +205,20 @@ for (const name of BROWSERS) {
       assert.ok(ms(gap[1]) < 5_000 && ms(gap[2]) > 10_000, `${gap[1]}, ${gap[2]}`);
       assert.match(gap[3], /^Longest gap over time\. Now, by turn-wasm: [\d,]+ ms; by hand: [\d,]+ ms\.$/);
     });
+
+    if (WRITES && name === "chromium") {
+      it("has its picture taken", async () => {
+        for (const [file, scheme, width, height, deviceScaleFactor] of [
+          ["demo-light", "light", 1240, 1190, 1.25], ["demo-dark", "dark", 1240, 1190, 1.25], ["demo-phone", "light", 390, 844, 2],
+        ]) {
+          await page.emulateMediaFeatures([{ name: "prefers-color-scheme", value: scheme }]);
+          await page.setViewport({ width, height, deviceScaleFactor });
+          await page.evaluate(() => scrollTo(0, 0));
+          await page.screenshot({ path: `${DOCS}${file}.webp`, type: "webp", quality: 72 });
+        }
+        await page.setViewport({ width: 1240, height: 900 });
+      });
+    }
 
     it("filters the log and copies what it shows", async () => {
       await page.select("#log-filter", "plain");

@@ -1,5 +1,4 @@
-//! The credential endpoints as a page, a stranger and another site meet them, with the embedded provider behind them and
-//! with one that is in trouble.
+//! The credential endpoints as a page, a stranger and another site meet them.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -9,12 +8,9 @@
 
 mod harness;
 
-use std::net::Ipv4Addr;
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant, SystemTime};
 
-use axum::http::{HeaderMap, StatusCode, Uri};
-use axum::response::{IntoResponse, Response};
+use axum::http::StatusCode;
 use harness::{Credential, Server, until};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -301,148 +297,6 @@ async fn many_pages_at_once_are_served_and_no_username_is_given_twice() {
     usernames.sort_unstable();
     usernames.dedup();
     assert_eq!(usernames.len(), 400);
-}
-
-/// A provider that answers everything the same way and remembers what it was asked.
-struct Upstream {
-    base: String,
-    asked: Arc<Mutex<Vec<(Uri, HeaderMap)>>>,
-}
-
-impl Upstream {
-    /// `answer` gives what it answers, or nothing for silence.
-    async fn start(answer: impl Fn() -> Option<Response> + Clone + Send + Sync + 'static) -> Self {
-        let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-            .await
-            .unwrap();
-        let base = format!("http://{}", listener.local_addr().unwrap());
-        let asked = Arc::new(Mutex::new(Vec::new()));
-        let noted = Arc::clone(&asked);
-        let router = axum::Router::new().fallback(move |uri: Uri, headers: HeaderMap| {
-            noted.lock().unwrap().push((uri, headers));
-            let answer = answer();
-            async move {
-                match answer {
-                    Some(answer) => answer,
-                    None => std::future::pending().await,
-                }
-            }
-        });
-        tokio::spawn(async move { axum::serve(listener, router).await });
-        Self { base, asked }
-    }
-
-    async fn server(&self) -> Server {
-        Server::start_in(
-            &[],
-            &[
-                ("TURN_KEY_ID", "key-id"),
-                ("TURN_KEY_API_TOKEN", "the-token"),
-                ("TURN_API_BASE", &self.base),
-            ],
-        )
-        .await
-    }
-}
-
-#[tokio::test]
-async fn with_a_key_in_the_environment_the_provider_is_asked_in_its_own_way() {
-    let issued = json!({ "iceServers": [
-        { "urls": ["stun:stun.example:3478"] },
-        { "urls": ["turn:turn.example:3478?transport=udp"], "username": "name", "credential": "word" },
-    ] });
-    let upstream = Upstream::start({
-        let issued = issued.clone();
-        move || Some((StatusCode::CREATED, issued.to_string()).into_response())
-    })
-    .await;
-    let server = upstream.server().await;
-    let visitor = server.visitor().await;
-    let answer = visitor.mint().await;
-    assert_eq!(answer.status, StatusCode::CREATED);
-    assert_eq!(answer.json()["iceServers"], issued["iceServers"]);
-    assert_eq!(visitor.revoke("name").await.status, StatusCode::NO_CONTENT);
-    let asked = upstream.asked.lock().unwrap().clone();
-    let paths: Vec<&str> = asked.iter().map(|(uri, _)| uri.path()).collect();
-    assert_eq!(
-        paths,
-        [
-            "/v1/turn/keys/key-id/credentials/generate-ice-servers",
-            "/v1/turn/keys/key-id/credentials/name/revoke"
-        ]
-    );
-    assert!(
-        asked
-            .iter()
-            .all(|(_, headers)| headers["authorization"] == "Bearer the-token")
-    );
-    visitor
-        .get("/api/demo/turn")
-        .await
-        .expect_error(404, "not-found");
-    visitor
-        .post("/api/demo/revoke", json!({ "username": "name" }))
-        .await
-        .expect_error(404, "not-found");
-}
-
-#[tokio::test]
-async fn trouble_upstream_becomes_a_clear_error_without_its_secrets() {
-    let leaky = "{\"error\":\"token the-token, credential upstream-secret\"}";
-    for (status, expected, code) in [
-        (200, 502, "upstream-malformed"),
-        (204, 502, "upstream-malformed"),
-        (301, 502, "upstream-refused"),
-        (400, 502, "upstream-refused"),
-        (401, 502, "upstream-refused"),
-        (403, 502, "upstream-refused"),
-        (404, 502, "upstream-refused"),
-        (429, 503, "upstream-unavailable"),
-        (500, 503, "upstream-unavailable"),
-        (503, 503, "upstream-unavailable"),
-    ] {
-        let status = StatusCode::from_u16(status).unwrap();
-        let upstream =
-            Upstream::start(move || Some((status, [("retry-after", "7")], leaky).into_response()))
-                .await;
-        let server = upstream.server().await;
-        let answer = server.visitor().await.mint().await;
-        answer.expect_error(expected, code);
-        if expected == 503 {
-            assert_eq!(answer.header("retry-after"), "7");
-        }
-        server.logged(&["WARN api: upstream failed"]).await;
-        for secret in ["the-token", "upstream-secret", "upstream-", "Bearer"] {
-            let said = String::from_utf8_lossy(&answer.body).replace(code, "");
-            assert!(!said.contains(secret), "{said}");
-            let log = server.log().replace(code, "");
-            assert!(!log.contains(secret), "{log}");
-        }
-    }
-}
-
-#[tokio::test]
-async fn a_provider_that_is_down_or_silent_becomes_503_before_the_page_gives_up() {
-    let upstream = Upstream::start(|| None).await;
-    let silent = upstream.server().await;
-    let asked = Instant::now();
-    silent
-        .visitor()
-        .await
-        .mint()
-        .await
-        .expect_error(503, "upstream-unreachable");
-    assert!(asked.elapsed() < Duration::from_secs(10));
-
-    let environment = [
-        ("TURN_KEY_ID", "id"),
-        ("TURN_KEY_API_TOKEN", "token"),
-        ("TURN_API_BASE", "http://127.0.0.1:1"),
-    ];
-    let down = Server::start_in(&[], &environment).await;
-    let answer = down.visitor().await.mint().await;
-    answer.expect_error(503, "upstream-unreachable");
-    assert_eq!(answer.header("retry-after"), "1");
 }
 
 #[tokio::test]

@@ -114,6 +114,47 @@ fn half_a_configuration_and_a_careless_address_are_refused_without_showing_the_t
     );
 }
 
+#[test]
+fn settings_that_cannot_be_right_are_named_at_start_without_showing_them() {
+    let file = harness::folder().join("backend.env");
+    std::fs::write(&file, "TURN_KEY_ID=id\nTURN_KEY_API_TOKEN the-token\n").unwrap();
+    let file = file.to_str().unwrap();
+    let port = ["--port", "0"];
+    for (arguments, environment, expected) in [
+        (vec!["--config", file], vec![], "line 2 of "),
+        (
+            vec!["--config", "/nowhere/the-file"],
+            vec![],
+            "/nowhere/the-file of --config cannot be read",
+        ),
+        (
+            vec![],
+            vec![("TURN_KEY_ID", "id"), ("TURN_KEY_API_TOKEN", "the-token\n")],
+            "TURN_KEY_API_TOKEN holds white space",
+        ),
+        (
+            vec![],
+            vec![("TURN_KEY_ID", "i/d"), ("TURN_KEY_API_TOKEN", "the-token")],
+            "TURN_KEY_ID may hold letters",
+        ),
+        (
+            vec![],
+            vec![("SESSION_SECRET", "the-token")],
+            "SESSION_SECRET has 9 characters",
+        ),
+        (
+            vec!["--ttl", "60", "--max-ttl", "59"],
+            vec![],
+            "--ttl 60 is longer than --max-ttl 59",
+        ),
+    ] {
+        let arguments: Vec<&str> = port.into_iter().chain(arguments).collect();
+        let said = fails(&arguments, &environment);
+        assert!(said.contains(expected), "{expected} in {said}");
+        assert!(!said.contains("the-token"), "{said}");
+    }
+}
+
 #[tokio::test]
 async fn the_emulator_alone_prints_a_key_and_issues_credentials_that_its_turn_server_honours() {
     let server = Server::spawn(program().args(["emulate", "--port", "0"])).await;

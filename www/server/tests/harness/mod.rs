@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test binary uses its own part")]
 
 pub mod turn_client;
+pub mod upstream;
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read};

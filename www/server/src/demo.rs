@@ -15,7 +15,6 @@ use crate::api_error::ApiError;
 use crate::body;
 use crate::credential::prefix;
 use crate::fault::{Fault, Faults};
-use crate::options::MAX_TTL;
 use crate::server::App;
 
 /// Longest silence of the TURN server that a page can ask for, in seconds.
@@ -25,7 +24,7 @@ const MAX_SILENCE: f64 = 60.0;
 pub async fn about(State(app): State<Arc<App>>) -> Json<Value> {
     Json(json!({
         "ttl": app.ttl,
-        "maxTtl": MAX_TTL,
+        "maxTtl": app.max_ttl,
         "embedded": app.embedded.is_some(),
         "faults": app.faults.is_some(),
     }))

@@ -4,13 +4,13 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use axum::extract::{Path, Request, State};
-use axum::http::header::AUTHORIZATION;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::header::{AUTHORIZATION, RETRY_AFTER};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum::{Json, Router};
@@ -24,12 +24,22 @@ use crate::body;
 use crate::connection;
 use crate::credential::{Credential, CredentialStore};
 use crate::hex;
+use crate::limit::{Buckets, Limit};
 use crate::options::MAX_TTL;
 use crate::secret::Secret;
+use crate::turn::ServerUrls;
+
+/// What Cloudflare issues to begin with.
+pub const ISSUANCE: Limit = Limit {
+    burst: 500.0,
+    per_second: 500.0,
+};
 
 pub struct Emulator {
     store: Arc<CredentialStore>,
-    turn: SocketAddr,
+    urls: ServerUrls,
+    /// Credentials that may be issued, whatever the key.
+    issuance: Buckets<()>,
     /// API token by key id.
     keys: Mutex<HashMap<String, Secret>>,
     /// What may create keys; `None` if nobody may.
@@ -62,12 +72,14 @@ impl From<ring::error::Unspecified> for EmulatorError {
 impl Emulator {
     pub fn new(
         store: Arc<CredentialStore>,
-        turn: SocketAddr,
+        urls: ServerUrls,
         account_token: Option<Secret>,
+        limit: Limit,
     ) -> Self {
         Self {
             store,
-            turn,
+            urls,
+            issuance: Buckets::new(limit, Instant::now()),
             keys: Mutex::default(),
             account_token,
         }
@@ -158,6 +170,15 @@ impl Emulator {
 
     async fn mint(&self, key_id: &str, request: Request) -> Result<Credential, Problem> {
         self.authorize(key_id, request.headers())?;
+        self.issuance
+            .admit((), Instant::now())
+            .map_err(|seconds| Problem {
+                retry_after: Some(seconds),
+                ..problem(
+                    StatusCode::TOO_MANY_REQUESTS,
+                    "credentials are issued at 500 a second at most",
+                )
+            })?;
         let (head, body) = request.into_parts();
         let bytes = body::read(&head.headers, body)
             .await
@@ -187,10 +208,6 @@ impl Emulator {
             .mint(Duration::from_secs(ttl), SystemTime::now())
             .map_err(|_| problem(StatusCode::INTERNAL_SERVER_ERROR, "no random numbers"))
     }
-
-    fn turn_urls(&self) -> [String; 2] {
-        ["udp", "tcp"].map(|transport| format!("turn:{}?transport={transport}", self.turn))
-    }
 }
 
 async fn generate_ice_servers(
@@ -200,8 +217,8 @@ async fn generate_ice_servers(
 ) -> Result<Response, Problem> {
     let credential = emulator.mint(&key_id, request).await?;
     let body = json!({ "iceServers": [
-        { "urls": [format!("stun:{}", emulator.turn)] },
-        { "urls": emulator.turn_urls(), "username": credential.username, "credential": credential.credential },
+        { "urls": [emulator.urls.stun] },
+        { "urls": emulator.urls.turn, "username": credential.username, "credential": credential.credential },
     ] });
     Ok((StatusCode::CREATED, Json(body)).into_response())
 }
@@ -213,9 +230,10 @@ async fn generate(
     request: Request,
 ) -> Result<Response, Problem> {
     let credential = emulator.mint(&key_id, request).await?;
-    let [udp, tcp] = emulator.turn_urls();
+    let ServerUrls { stun, turn } = &emulator.urls;
+    let urls: Vec<&String> = std::iter::once(stun).chain(turn).collect();
     let body = json!({ "iceServers": {
-        "urls": [format!("stun:{}", emulator.turn), udp, tcp],
+        "urls": urls,
         "username": credential.username,
         "credential": credential.credential,
     } });
@@ -289,12 +307,15 @@ fn same(sent: &str, token: &Secret) -> bool {
 struct Problem {
     status: StatusCode,
     message: Cow<'static, str>,
+    /// Seconds.
+    retry_after: Option<u64>,
 }
 
 fn problem(status: StatusCode, message: &'static str) -> Problem {
     Problem {
         status,
         message: message.into(),
+        retry_after: None,
     }
 }
 
@@ -303,6 +324,7 @@ impl From<ApiError> for Problem {
         Self {
             status: error.status,
             message: error.message,
+            retry_after: error.retry_after,
         }
     }
 }
@@ -310,10 +332,13 @@ impl From<ApiError> for Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let error = json!({ "code": self.status.as_u16(), "message": self.message });
-        (
-            self.status,
-            Json(json!({ "success": false, "errors": [error] })),
-        )
-            .into_response()
+        let body = Json(json!({ "success": false, "errors": [error] }));
+        let mut response = (self.status, body).into_response();
+        if let Some(seconds) = self.retry_after {
+            response
+                .headers_mut()
+                .insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
     }
 }

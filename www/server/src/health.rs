@@ -30,7 +30,7 @@ pub async fn metrics(State(app): State<Arc<App>>) -> impl IntoResponse {
         &[("", app.superseded.count() as u64)],
     );
     if let Some(embedded) = &app.embedded {
-        write_embedded(&mut page, embedded).await;
+        write_embedded(&mut page, embedded);
     }
     let headers = [
         (CONTENT_TYPE, Page::MEDIA_TYPE),
@@ -39,7 +39,7 @@ pub async fn metrics(State(app): State<Arc<App>>) -> impl IntoResponse {
     (headers, page.to_string())
 }
 
-async fn write_embedded(page: &mut Page, embedded: &Embedded) {
+fn write_embedded(page: &mut Page, embedded: &Embedded) {
     let counts = embedded.store.counts();
     page.counter(
         "turn_server_credentials_total",
@@ -56,7 +56,7 @@ async fn write_embedded(page: &mut Page, embedded: &Embedded) {
         "Requests that the embedded TURN server refused.",
         &[("", refused)],
     );
-    let allocations = embedded.turn.allocations().await.len();
+    let allocations = embedded.turn.count();
     page.gauge(
         "turn_server_allocations",
         "Allocations of the embedded TURN server.",

@@ -52,14 +52,15 @@ impl FromStr for Limit {
     }
 }
 
+/// What is left of a limit.
 #[derive(Debug)]
-struct Bucket {
+pub struct Bucket {
     tokens: f64,
     filled: Instant,
 }
 
 impl Bucket {
-    fn new(limit: Limit, now: Instant) -> Self {
+    pub fn new(limit: Limit, now: Instant) -> Self {
         Self {
             tokens: limit.burst,
             filled: now,
@@ -72,14 +73,18 @@ impl Bucket {
         self.filled = now;
     }
 
-    /// `Err` holds the seconds until there is a token again, at least one, the smallest that `Retry-After` can say.
-    fn take(&mut self, limit: Limit, now: Instant) -> Result<(), u64> {
+    pub fn has(&mut self, limit: Limit, tokens: f64, now: Instant) -> bool {
         self.fill(limit, now);
-        if self.tokens >= 1.0 {
-            self.tokens -= 1.0;
+        self.tokens >= tokens
+    }
+
+    /// `Err` holds the seconds until there are so many, at least one, the smallest that `Retry-After` can say.
+    pub fn take(&mut self, limit: Limit, tokens: f64, now: Instant) -> Result<(), u64> {
+        if self.has(limit, tokens, now) {
+            self.tokens -= tokens;
             return Ok(());
         }
-        let wait = Duration::try_from_secs_f64((1.0 - self.tokens) / limit.per_second);
+        let wait = Duration::try_from_secs_f64((tokens - self.tokens) / limit.per_second);
         let wait = wait.unwrap_or(CLEANING);
         Err((wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1))
     }
@@ -127,7 +132,7 @@ impl<K: Eq + Hash> Buckets<K> {
                 .entry(key)
                 .or_insert_with(|| Bucket::new(self.limit, now))
         };
-        bucket.take(self.limit, now)
+        bucket.take(self.limit, 1.0, now)
     }
 }
 

@@ -1,5 +1,6 @@
 //! The command line. Secrets come from the environment only: an argument can be read by every user of the machine.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -30,9 +31,8 @@ pub struct Options {
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=MAX_TTL))]
     pub ttl: u64,
 
-    /// Port of the embedded TURN server on 127.0.0.1, UDP and TCP; 0 takes any free one
-    #[arg(long, value_name = "PORT", default_value_t = 0)]
-    pub turn_port: u16,
+    #[command(flatten)]
+    pub turn: TurnOptions,
 
     /// Folder of the demo page
     #[arg(long, value_name = "DIR", default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/.."), hide_default_value = true)]
@@ -101,9 +101,51 @@ pub struct Emulate {
     #[arg(long, default_value_t = 8081)]
     pub port: u16,
 
-    /// Port of the TURN server on 127.0.0.1, UDP and TCP; 0 takes any free one
+    #[command(flatten)]
+    pub turn: TurnOptions,
+}
+
+/// The TURN server that is part of the program, and the limits of the provider that it belongs to.
+#[derive(Clone, Debug, Args)]
+pub struct TurnOptions {
+    /// Address of the TURN server and of what it relays. On any but loopback's, whoever holds a credential can reach
+    /// what this machine can
+    #[arg(long, value_name = "IP", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
+    pub turn_address: IpAddr,
+
+    /// Port of the TURN server, UDP and TCP; 0 takes any free one
     #[arg(long, value_name = "PORT", default_value_t = 0)]
     pub turn_port: u16,
+
+    /// Port of TURN over TLS, with a self-signed certificate made at start; 0 takes any free one
+    #[arg(long, value_name = "PORT", default_value_t = 0)]
+    pub turn_tls_port: u16,
+
+    /// Hand out the turns: URL as well. Browsers refuse it unless they are told not to mind the certificate
+    #[arg(long)]
+    pub turn_tls: bool,
+
+    /// Allocations that one username may hold at a time
+    #[arg(long, value_name = "NUMBER", default_value_t = 256)]
+    pub turn_quota: usize,
+
+    /// Enforce the limits that Cloudflare documents: 500 credentials a second, and for an allocation 5 new addresses,
+    /// 5000 packets and 50 Mbit a second each way
+    #[arg(long)]
+    pub cloudflare_limits: bool,
+}
+
+impl Default for TurnOptions {
+    fn default() -> Self {
+        Self {
+            turn_address: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            turn_port: 0,
+            turn_tls_port: 0,
+            turn_tls: false,
+            turn_quota: 256,
+            cloudflare_limits: false,
+        }
+    }
 }
 
 #[derive(Debug, Subcommand)]

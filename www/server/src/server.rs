@@ -15,11 +15,11 @@ use tracing::info;
 use crate::authentication::{Authentication, ClientId};
 use crate::cloudflare::{self, ACCOUNT_BASE, ConfigError, CreateKeyError, TURN_BASE, TurnKey};
 use crate::credential::CredentialStore;
-use crate::emulator::{Emulator, EmulatorError};
+use crate::emulator::{Emulator, EmulatorError, ISSUANCE};
 use crate::fault::Faults;
-use crate::limit::Buckets;
+use crate::limit::{Buckets, Limit};
 use crate::metrics::Metrics;
-use crate::options::{Emulate, NewKey, Options};
+use crate::options::{Emulate, NewKey, Options, TurnOptions};
 use crate::origin::Origin;
 use crate::ownership::Owners;
 use crate::room::Rooms;
@@ -140,6 +140,9 @@ pub async fn run(options: &Options) -> Result<(), ServerError> {
         told = ended => told?,
         () = app.superseded.work(&app.key, &app.metrics) => {}
     }
+    if let Some(embedded) = &app.embedded {
+        embedded.turn.stop().await;
+    }
     Ok(())
 }
 
@@ -200,11 +203,15 @@ async fn provider(
         }
         (None, None) => {
             let store = Arc::new(CredentialStore::default());
-            let turn = TurnServer::start(Arc::clone(&store), options.turn_port).await?;
-            info!(target: "turn", address = %turn.address(), "embedded TURN server listening");
-            let emulator = Emulator::new(Arc::clone(&store), turn.address(), None)
-                .start()
-                .await?;
+            let turn = TurnServer::start(Arc::clone(&store), &options.turn).await?;
+            let emulator = Emulator::new(
+                Arc::clone(&store),
+                turn.urls(),
+                None,
+                issuance(&options.turn),
+            )
+            .start()
+            .await?;
             let key = TurnKey::measured(&emulator.base, &emulator.key_id, emulator.token, metrics)?;
             Ok((key, Some(Embedded { store, turn })))
         }
@@ -244,16 +251,24 @@ pub fn router(app: Arc<App>) -> Router {
         .with_state(app)
 }
 
+fn issuance(options: &TurnOptions) -> Limit {
+    if options.cloudflare_limits {
+        ISSUANCE
+    } else {
+        Limit::OFF
+    }
+}
+
 /// Serves the emulator of Cloudflare's TURN API until the process is told to end. The token that it prints is good for
 /// nothing else.
 pub async fn emulate(options: &Emulate) -> Result<(), ServerError> {
     let listener = listen(options.port).await?;
     let store = Arc::new(CredentialStore::default());
-    let turn = TurnServer::start(Arc::clone(&store), options.turn_port).await?;
-    info!(target: "turn", address = %turn.address(), "embedded TURN server listening");
+    let turn = TurnServer::start(Arc::clone(&store), &options.turn).await?;
     let termination = termination()?;
     let (end, ending) = watch::channel(false);
-    let running = Emulator::new(store, turn.address(), None).start_on(listener, ending)?;
+    let running = Emulator::new(store, turn.urls(), None, issuance(&options.turn))
+        .start_on(listener, ending)?;
     {
         let mut stdout = io::stdout().lock();
         write!(
@@ -268,6 +283,7 @@ pub async fn emulate(options: &Emulate) -> Result<(), ServerError> {
     let told = termination.await;
     end.send_replace(true);
     let _ = running.served.await;
+    turn.stop().await;
     Ok(told?)
 }
 

@@ -10,7 +10,7 @@ mod harness;
 
 use std::time::Duration;
 
-use harness::turn_client::{Asker, BOTH, code};
+use harness::turn_client::{ALL, Asker, code};
 use harness::{SOON, Server, until};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -73,7 +73,7 @@ async fn another_sites_page_can_break_nothing() {
 
 #[tokio::test]
 async fn a_restart_ends_every_allocation_and_every_stream_and_no_credential() {
-    let server = Server::start(&["--faults"]).await;
+    let server = Server::start(&["--faults", "--turn-tls"]).await;
     let credential = server.visitor().await.credential(600).await;
     let [udp, tcp] = [
         Asker::new(Transport::Udp, credential.server).await,
@@ -95,18 +95,18 @@ async fn a_restart_ends_every_allocation_and_every_stream_and_no_credential() {
     let ended = tokio::time::timeout(SOON, tcp.conn.recv_from(&mut buffer)).await;
     assert!(ended.expect("the stream stayed open").is_err());
 
-    for transport in BOTH {
-        let asker = Asker::new(transport, credential.server).await;
+    for transport in ALL {
+        let asker = Asker::new(transport, credential.at(transport)).await;
         assert_eq!(code(&asker.allocate(&credential).await), None);
     }
 }
 
 #[tokio::test]
 async fn a_silent_server_answers_nothing_until_its_silence_is_over() {
-    let server = Server::start(&["--faults"]).await;
-    let address = server.visitor().await.credential(60).await.server;
-    for transport in BOTH {
-        let asker = Asker::new(transport, address).await;
+    let server = Server::start(&["--faults", "--turn-tls"]).await;
+    let credential = server.visitor().await.credential(60).await;
+    for transport in ALL {
+        let asker = Asker::new(transport, credential.at(transport)).await;
         post(&server, SILENCE, json!({ "seconds": 60 })).await;
         let binding = || Asker::message(METHOD_BINDING, vec![]);
         let silence = Duration::from_millis(300);

@@ -15,6 +15,8 @@ use serde_json::{Value, json};
 use turn_demo_server::cloudflare::{IceServer, TurnKey, UpstreamError, Urls, http_client};
 use turn_demo_server::credential::{CredentialStore, Standing};
 use turn_demo_server::emulator::{Emulator, Running};
+use turn_demo_server::limit::Limit;
+use turn_demo_server::turn::ServerUrls;
 
 struct Provider {
     http: Client,
@@ -25,8 +27,8 @@ struct Provider {
 impl Provider {
     async fn start() -> Self {
         let store = Arc::new(CredentialStore::default());
-        let turn = SocketAddr::from((Ipv4Addr::LOCALHOST, 3478));
-        let running = Emulator::new(Arc::clone(&store), turn, None)
+        let urls = ServerUrls::of(SocketAddr::from((Ipv4Addr::LOCALHOST, 3478)));
+        let running = Emulator::new(Arc::clone(&store), urls, None, Limit::OFF)
             .start()
             .await
             .unwrap();

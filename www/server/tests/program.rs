@@ -17,8 +17,9 @@ use serde_json::json;
 use turn_demo_server::cloudflare::TurnKey;
 use turn_demo_server::credential::CredentialStore;
 use turn_demo_server::emulator::Emulator;
+use turn_demo_server::limit::Limit;
 use turn_demo_server::secret::Secret;
-use turn_demo_server::turn::Transport;
+use turn_demo_server::turn::{ServerUrls, Transport};
 
 #[tokio::test]
 async fn it_prints_exactly_one_line_on_stdout() {
@@ -58,11 +59,7 @@ async fn the_embedded_provider_needs_no_certificate_authorities() {
 async fn it_ends_with_success_when_it_is_told_to() {
     for signal in ["-TERM", "-INT"] {
         let mut server = Server::start(&[]).await;
-        let told = std::process::Command::new("kill")
-            .args([signal, &server.id().to_string()])
-            .status()
-            .unwrap();
-        assert!(told.success());
+        server.signal(signal);
         assert_eq!(server.exit_code().await, Some(0));
     }
 }
@@ -172,11 +169,12 @@ async fn the_emulator_alone_prints_a_key_and_issues_credentials_that_its_turn_se
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_is_created_and_shown_once() {
-    let turn = SocketAddr::from((Ipv4Addr::LOCALHOST, 3478));
+    let urls = ServerUrls::of(SocketAddr::from((Ipv4Addr::LOCALHOST, 3478)));
     let emulator = Emulator::new(
         Arc::new(CredentialStore::default()),
-        turn,
+        urls,
         Some(Secret::new("account-token")),
+        Limit::OFF,
     );
     let base = emulator.start().await.unwrap().base;
     let create = ["keys", "create", "--account", "abc", "--name", "demo"];

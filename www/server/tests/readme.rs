@@ -15,6 +15,8 @@ use tokio::net::TcpListener;
 use turn_demo_server::cloudflare::http_client;
 use turn_demo_server::credential::{CredentialStore, Standing};
 use turn_demo_server::emulator::Emulator;
+use turn_demo_server::limit::Limit;
+use turn_demo_server::turn::ServerUrls;
 
 include!("readme/backend.rs");
 
@@ -127,8 +129,8 @@ fn what_is_tested_here_is_what_the_readme_prints() {
 #[tokio::test]
 async fn a_user_gets_credentials_of_their_own_and_can_revoke_those_alone() {
     let store = Arc::new(CredentialStore::default());
-    let turn = SocketAddr::from((Ipv4Addr::LOCALHOST, 3478));
-    let emulator = Emulator::new(Arc::clone(&store), turn, None);
+    let urls = ServerUrls::of(SocketAddr::from((Ipv4Addr::LOCALHOST, 3478)));
+    let emulator = Emulator::new(Arc::clone(&store), urls, None, Limit::OFF);
     let emulator = emulator.start().await.unwrap();
     let token = emulator.token.reveal();
     let backend = Backend::start(&emulator.base, &emulator.key_id, token).await;

@@ -1,23 +1,40 @@
-//! Stands between the `turn` crate and a socket, and puts right where the crate differs from RFC 8489 and RFC 8656:
+//! Stands between the `turn` crate and a socket, and does what the crate does not do as RFC 8489 and RFC 8656 say:
 //!
-//! | the crate | on the wire |
-//! |---|---|
-//! | answers 400 to an unknown user or a wrong password | 401 with REALM and NONCE (RFC 8489 section 9.2.4) |
-//! | stays silent when a request needs an allocation and there is none | 401 if the credential is refused, else 437 (RFC 8656 section 5) |
-//! | lets any live user change any allocation | 441 (RFC 8656 section 5) |
-//! | answers CreatePermission without a peer address with an error that has no code | 400 |
+//! | request | the crate | on the wire |
+//! |---|---|---|
+//! | without MESSAGE-INTEGRITY | 401, and a nonce that is kept for ever | 401 with REALM and a NONCE that needs no memory (RFC 8489 section 9.2.4) |
+//! | with MESSAGE-INTEGRITY, without USERNAME, REALM or NONCE | 400 | 400 |
+//! | with an old or foreign nonce | 438 | 438 with REALM and a new NONCE |
+//! | of an unknown user, with a wrong password or realm | 400 | 401 with REALM and NONCE |
+//! | with an attribute that must be understood and is not | goes on | 420 with UNKNOWN-ATTRIBUTES (RFC 8489 section 6.3.1) |
+//! | of a method that there is none of | silence | 400 |
+//! | Allocate, when its username holds too many | goes on | 486 (RFC 8656 section 7.2) |
+//! | on an allocation that there is none of | silence | 437 (RFC 8656 section 5) |
+//! | on an allocation under another username | goes on | 441 (RFC 8656 section 5) |
+//! | CreatePermission without a peer address | an error that has no code | 400 |
+//!
+//! So the crate sees authenticated requests only. It asks for a nonce of its own making in them: the gate obtains one, as a
+//! client would, and puts it in the place of the client's.
 //!
 //! This works because the crate handles one request of a socket at a time: it reads a message, answers it or does not, and
 //! reads the next. So the request last read is the one being answered, and if the crate reads again it has none to give.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use async_trait::async_trait;
-use stun::attributes::{ATTR_MESSAGE_INTEGRITY, ATTR_NONCE, ATTR_REALM, ATTR_USERNAME};
+use stun::agent::TransactionId;
+use stun::attributes::{
+    ATTR_CHANNEL_NUMBER, ATTR_DATA, ATTR_DONT_FRAGMENT, ATTR_EVEN_PORT, ATTR_FINGERPRINT,
+    ATTR_LIFETIME, ATTR_MESSAGE_INTEGRITY, ATTR_NONCE, ATTR_REALM, ATTR_REQUESTED_ADDRESS_FAMILY,
+    ATTR_REQUESTED_TRANSPORT, ATTR_RESERVATION_TOKEN, ATTR_USERNAME, ATTR_XOR_PEER_ADDRESS,
+    AttrType,
+};
 use stun::error_code::{
-    CODE_ALLOC_MISMATCH, CODE_BAD_REQUEST, CODE_UNAUTHORIZED, CODE_WRONG_CREDENTIALS, ErrorCode,
+    CODE_ALLOC_MISMATCH, CODE_ALLOC_QUOTA_REACHED, CODE_BAD_REQUEST, CODE_STALE_NONCE,
+    CODE_UNAUTHORIZED, CODE_UNKNOWN_ATTRIBUTE, CODE_WRONG_CREDENTIALS, ErrorCode,
     ErrorCodeAttribute,
 };
 use stun::integrity::MessageIntegrity;
@@ -27,6 +44,7 @@ use stun::message::{
     MessageType, Method, Setter, is_message,
 };
 use stun::textattrs::TextAttribute;
+use stun::uattrs::UnknownAttributes;
 use turn::auth::generate_auth_key;
 use turn::proto::relayaddr::RelayedAddress;
 use webrtc_util::{Conn, Error};
@@ -35,11 +53,56 @@ use super::live::Live;
 use super::udp::unsupported;
 use super::{REALM, Transport};
 
+/// The crate's nonces are good for an hour.
+const NONCE_RENEWAL: Duration = Duration::from_secs(50 * 60);
+
+/// Who asks the crate for its nonce: nobody that a message could come from.
+const ASKER: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+
+/// Attributes from the range that must be understood (RFC 8489 section 14) which the server knows in a request.
+const KNOWN: [AttrType; 13] = [
+    ATTR_USERNAME,
+    ATTR_MESSAGE_INTEGRITY,
+    ATTR_CHANNEL_NUMBER,
+    ATTR_LIFETIME,
+    ATTR_XOR_PEER_ADDRESS,
+    ATTR_DATA,
+    ATTR_REALM,
+    ATTR_NONCE,
+    ATTR_REQUESTED_ADDRESS_FAMILY,
+    ATTR_EVEN_PORT,
+    ATTR_REQUESTED_TRANSPORT,
+    // The crate answers 420 to it in an Allocate request, where it belongs.
+    ATTR_DONT_FRAGMENT,
+    ATTR_RESERVATION_TOKEN,
+];
+
 pub struct Gate {
     inner: Arc<dyn Conn + Send + Sync>,
     transport: Transport,
     live: Arc<Live>,
-    open: Mutex<Option<Request>>,
+    /// How long a stream may be silent that holds no allocation.
+    idle: Duration,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// What the crate is answering.
+    open: Option<Request>,
+    nonce: CrateNonce,
+}
+
+/// The nonce that the crate wants to see.
+#[derive(Default)]
+enum CrateNonce {
+    #[default]
+    None,
+    Asked(TransactionId),
+    Held {
+        text: String,
+        since: Instant,
+    },
 }
 
 /// A request that has been read and not yet answered.
@@ -48,8 +111,15 @@ struct Request {
     client: SocketAddr,
 }
 
+/// What becomes of a request.
+enum Verdict {
+    /// The crate may see it, under this key.
+    Good(MessageIntegrity),
+    Answer(Option<Vec<u8>>),
+}
+
 impl Request {
-    fn text(&self, attribute: stun::attributes::AttrType) -> Option<String> {
+    fn text(&self, attribute: AttrType) -> Option<String> {
         TextAttribute::get_from_as(&self.message, attribute)
             .ok()
             .map(|attribute| attribute.text)
@@ -59,24 +129,37 @@ impl Request {
         self.text(ATTR_USERNAME).unwrap_or_default()
     }
 
-    /// Whether it carries all that a long-term credential needs, so that a refusal is about the credential.
-    fn is_authenticated(&self) -> bool {
-        [
-            ATTR_MESSAGE_INTEGRITY,
-            ATTR_USERNAME,
-            ATTR_REALM,
-            ATTR_NONCE,
-        ]
-        .into_iter()
-        .all(|attribute| self.message.contains(attribute))
+    fn unknown(&self) -> Vec<AttrType> {
+        let attributes = self.message.attributes.0.iter();
+        attributes
+            .map(|attribute| attribute.typ)
+            .filter(|typ| typ.required() && !KNOWN.contains(typ))
+            .collect()
+    }
+
+    /// The same request with another nonce.
+    fn with_nonce(&self, nonce: &str, key: &MessageIntegrity) -> Option<Message> {
+        let mut message = Message::new();
+        let header: [Box<dyn Setter>; 2] = [
+            Box::new(self.message.transaction_id),
+            Box::new(self.message.typ),
+        ];
+        message.build(&header).ok()?;
+        for attribute in &self.message.attributes.0 {
+            match attribute.typ {
+                // Nothing after MESSAGE-INTEGRITY but FINGERPRINT counts (RFC 8489 section 14.5).
+                ATTR_MESSAGE_INTEGRITY | ATTR_FINGERPRINT => break,
+                ATTR_NONCE => message.add(ATTR_NONCE, nonce.as_bytes()),
+                other => message.add(other, &attribute.value),
+            }
+        }
+        key.add_to(&mut message).ok()?;
+        Some(message)
     }
 
     fn error(&self, code: ErrorCode, reason: &str, more: Vec<Box<dyn Setter>>) -> Option<Vec<u8>> {
         let mut setters: Vec<Box<dyn Setter>> = vec![
-            Box::new(Message {
-                transaction_id: self.message.transaction_id,
-                ..Message::default()
-            }),
+            Box::new(self.message.transaction_id),
             Box::new(MessageType::new(
                 self.message.typ.method,
                 CLASS_ERROR_RESPONSE,
@@ -116,46 +199,118 @@ fn class_of(bytes: &[u8]) -> Option<u8> {
 }
 
 impl Gate {
-    pub fn new(inner: Arc<dyn Conn + Send + Sync>, transport: Transport, live: Arc<Live>) -> Self {
+    pub fn new(
+        inner: Arc<dyn Conn + Send + Sync>,
+        transport: Transport,
+        live: Arc<Live>,
+        idle: Duration,
+    ) -> Self {
         Self {
             inner,
             transport,
             live,
-            open: Mutex::new(None),
+            idle,
+            state: Mutex::default(),
         }
     }
 
-    fn open(&self) -> MutexGuard<'_, Option<Request>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Why the request's credential is refused; `None` if it is good.
-    fn refusal(&self, request: &Request) -> Option<&'static str> {
-        let username = request.username();
-        match self
+    /// The key of the request's credential, or why that is refused.
+    fn key(&self, request: &Request) -> Result<MessageIntegrity, &'static str> {
+        let (username, realm) = (request.username(), request.text(ATTR_REALM));
+        if realm.as_deref() != Some(REALM) {
+            return Err("other-realm");
+        }
+        let credential = self
             .live
             .store()
             .live_credential(&username, SystemTime::now())
+            .map_err(|standing| standing.name())?;
+        let key = MessageIntegrity(generate_auth_key(&username, REALM, credential.reveal()));
+        match key.check(&mut request.message.clone()) {
+            Ok(()) => Ok(key),
+            Err(_) => Err("wrong-credential"),
+        }
+    }
+
+    fn judge(&self, request: &Request) -> Verdict {
+        if !request.message.contains(ATTR_MESSAGE_INTEGRITY) {
+            // Not a refusal: it is how clients ask for a nonce.
+            return Verdict::Answer(self.challenge(request, CODE_UNAUTHORIZED, "Unauthorized"));
+        }
+        let (username, nonce) = (request.text(ATTR_USERNAME), request.text(ATTR_NONCE));
+        let (Some(username), Some(nonce), true) =
+            (username, nonce, request.message.contains(ATTR_REALM))
+        else {
+            self.note(request, CODE_BAD_REQUEST, "attribute-missing");
+            return Verdict::Answer(request.error(CODE_BAD_REQUEST, "Bad Request", Vec::new()));
+        };
+        if !self
+            .live
+            .nonces
+            .is_good(&nonce, request.client, SystemTime::now())
         {
-            Err(standing) => Some(standing.name()),
-            Ok(credential) => {
-                let realm = request.text(ATTR_REALM).unwrap_or_default();
-                let key = generate_auth_key(&username, &realm, credential.reveal());
-                match MessageIntegrity(key).check(&mut request.message.clone()) {
-                    Ok(()) => None,
-                    Err(_) => Some("wrong-credential"),
-                }
+            return Verdict::Answer(self.challenge(request, CODE_STALE_NONCE, "Stale Nonce"));
+        }
+        let key = match self.key(request) {
+            Ok(key) => key,
+            Err(reason) => return Verdict::Answer(self.unauthorized(request, reason)),
+        };
+        let unknown = request.unknown();
+        if !unknown.is_empty() {
+            self.note(request, CODE_UNKNOWN_ATTRIBUTE, "unknown-attribute");
+            let unknown: Vec<Box<dyn Setter>> =
+                vec![Box::new(UnknownAttributes(unknown)), Box::new(key)];
+            let text = "Unknown Attribute";
+            return Verdict::Answer(request.error(CODE_UNKNOWN_ATTRIBUTE, text, unknown));
+        }
+        let holder = self.live.holder(self.transport, request.client);
+        let refused = match request.message.typ.method {
+            METHOD_ALLOCATE if holder.is_none() && self.live.is_full(&username) => Some((
+                CODE_ALLOC_QUOTA_REACHED,
+                "Allocation Quota Reached",
+                "quota-reached",
+            )),
+            METHOD_ALLOCATE => None,
+            METHOD_REFRESH | METHOD_CREATE_PERMISSION | METHOD_CHANNEL_BIND => {
+                holder.filter(|holder| *holder != username).map(|_| {
+                    (
+                        CODE_WRONG_CREDENTIALS,
+                        "Wrong Credentials",
+                        "other-username",
+                    )
+                })
+            }
+            _ => Some((CODE_BAD_REQUEST, "Bad Request", "unknown-method")),
+        };
+        match refused {
+            None => Verdict::Good(key),
+            Some((code, text, reason)) => {
+                self.note(request, code, reason);
+                Verdict::Answer(request.error(code, text, vec![Box::new(key)]))
             }
         }
     }
 
-    fn refuse(
-        &self,
-        request: &Request,
-        code: ErrorCode,
-        text: &str,
-        reason: &str,
-    ) -> Option<Vec<u8>> {
+    /// An error that tells the client what to authenticate with.
+    fn challenge(&self, request: &Request, code: ErrorCode, text: &str) -> Option<Vec<u8>> {
+        let nonce = self.live.nonces.issue(request.client, SystemTime::now());
+        let more: Vec<Box<dyn Setter>> = vec![
+            Box::new(TextAttribute::new(ATTR_REALM, REALM.to_owned())),
+            Box::new(TextAttribute::new(ATTR_NONCE, nonce)),
+        ];
+        request.error(code, text, more)
+    }
+
+    fn unauthorized(&self, request: &Request, reason: &str) -> Option<Vec<u8>> {
+        self.note(request, CODE_UNAUTHORIZED, reason);
+        self.challenge(request, CODE_UNAUTHORIZED, "Unauthorized")
+    }
+
+    fn note(&self, request: &Request, code: ErrorCode, reason: &str) {
         let method = method_name(request.message.typ.method);
         self.live.refused_request(
             self.transport,
@@ -165,56 +320,26 @@ impl Gate {
             code.0,
             reason,
         );
-        let mut more: Vec<Box<dyn Setter>> = Vec::new();
-        if code == CODE_UNAUTHORIZED {
-            // The nonce that came with the request is still good, or the crate would have said 438.
-            let nonce = request.text(ATTR_NONCE).unwrap_or_default();
-            more.push(Box::new(TextAttribute::new(ATTR_REALM, REALM.to_owned())));
-            more.push(Box::new(TextAttribute::new(ATTR_NONCE, nonce)));
-        }
-        request.error(code, text, more)
     }
 
-    /// The answer to a request that the crate let drop.
+    /// The answer to a request that the crate let drop: there is no allocation that it could be about.
     fn answer_to_silence(&self, request: &Request) -> Option<Vec<u8>> {
-        if !request.is_authenticated() {
-            return None;
+        match self.key(request) {
+            Err(reason) => self.unauthorized(request, reason),
+            Ok(key) => {
+                self.note(request, CODE_ALLOC_MISMATCH, "no-allocation");
+                request.error(
+                    CODE_ALLOC_MISMATCH,
+                    "Allocation Mismatch",
+                    vec![Box::new(key)],
+                )
+            }
         }
-        match self.refusal(request) {
-            Some(reason) => self.refuse(request, CODE_UNAUTHORIZED, "Unauthorized", reason),
-            None => self.refuse(
-                request,
-                CODE_ALLOC_MISMATCH,
-                "Allocation Mismatch",
-                "no-allocation",
-            ),
-        }
-    }
-
-    /// 441 for a request under another username than the one that allocated.
-    fn answer_to_stranger(&self, request: &Request) -> Option<Vec<u8>> {
-        if request.message.typ.method == METHOD_ALLOCATE || !request.is_authenticated() {
-            return None;
-        }
-        let holder = self.live.holder(self.transport, request.client)?;
-        if holder == request.username() || self.refusal(request).is_some() {
-            return None;
-        }
-        self.refuse(
-            request,
-            CODE_WRONG_CREDENTIALS,
-            "Wrong Credentials",
-            "other-username",
-        )
     }
 
     /// What goes out in place of the crate's answer, if not that answer.
     fn correction(&self, request: &Request, answer: &[u8]) -> Option<Vec<u8>> {
-        let mut response = Message {
-            raw: answer.to_vec(),
-            ..Message::default()
-        };
-        response.decode().ok()?;
+        let response = decoded(answer)?;
         if response.typ.class == CLASS_SUCCESS_RESPONSE {
             if response.typ.method == METHOD_ALLOCATE {
                 let mut relay = RelayedAddress::default();
@@ -231,9 +356,10 @@ impl Gate {
         if code.get_from(&response).is_err() {
             return request.error(CODE_BAD_REQUEST, "Bad Request", Vec::new());
         }
-        if code.code == CODE_BAD_REQUEST && request.is_authenticated() {
-            let reason = self.refusal(request)?;
-            return self.refuse(request, CODE_UNAUTHORIZED, "Unauthorized", reason);
+        if code.code == CODE_BAD_REQUEST {
+            // Ended between the gate's look and the crate's.
+            let reason = self.key(request).err()?;
+            return self.unauthorized(request, reason);
         }
         None
     }
@@ -244,11 +370,98 @@ impl Gate {
         if class_of(bytes)? < 2 {
             return None;
         }
-        self.open().take_if(|request| {
+        self.state().open.take_if(|request| {
             request.client == target
                 && bytes.get(8..20) == Some(request.message.transaction_id.0.as_slice())
         })
     }
+
+    /// The request with which the crate is asked for its nonce, if it is time to.
+    fn asking_for_nonce(&self) -> Option<Message> {
+        let mut state = self.state();
+        let wanted = match &state.nonce {
+            CrateNonce::None => true,
+            // Given no answer, it never will be.
+            CrateNonce::Asked(_) => false,
+            CrateNonce::Held { since, .. } => since.elapsed() >= NONCE_RENEWAL,
+        };
+        if !wanted {
+            return None;
+        }
+        let transaction = TransactionId::new();
+        let mut message = Message::new();
+        let setters: [Box<dyn Setter>; 2] = [
+            Box::new(transaction),
+            Box::new(MessageType::new(METHOD_ALLOCATE, CLASS_REQUEST)),
+        ];
+        message.build(&setters).ok()?;
+        state.nonce = CrateNonce::Asked(transaction);
+        Some(message)
+    }
+
+    /// Keeps the nonce in the crate's answer to the gate's own request.
+    fn keep_nonce(&self, answer: &[u8]) {
+        let mut state = self.state();
+        let CrateNonce::Asked(transaction) = &state.nonce else {
+            return;
+        };
+        let Some(message) = decoded(answer).filter(|m| m.transaction_id == *transaction) else {
+            return;
+        };
+        if let Ok(nonce) = TextAttribute::get_from_as(&message, ATTR_NONCE) {
+            state.nonce = CrateNonce::Held {
+                text: nonce.text,
+                since: Instant::now(),
+            };
+        }
+    }
+
+    /// Makes the request one that the crate accepts, and notes that it is being answered.
+    fn admit(
+        &self,
+        request: Request,
+        key: &MessageIntegrity,
+        buffer: &mut [u8],
+    ) -> Option<(usize, SocketAddr)> {
+        let mut state = self.state();
+        let CrateNonce::Held { text, .. } = &state.nonce else {
+            return None;
+        };
+        let message = request.with_nonce(text, key)?;
+        let length = message.raw.len();
+        buffer.get_mut(..length)?.copy_from_slice(&message.raw);
+        let client = request.client;
+        state.open = Some(request);
+        Some((length, client))
+    }
+
+    /// The next message. A stream that is silent for long and holds no allocation is given up.
+    async fn read(&self, buffer: &mut [u8]) -> Result<(usize, SocketAddr), Error> {
+        if self.transport == Transport::Udp {
+            return self.inner.recv_from(buffer).await;
+        }
+        let client = self.inner.remote_addr().unwrap_or(ASKER);
+        // Polled to its end: a message that is read in part would be lost otherwise.
+        let mut read = pin!(self.inner.recv_from(buffer));
+        loop {
+            tokio::select! {
+                received = read.as_mut() => return received,
+                () = tokio::time::sleep(self.idle) => {
+                    if self.live.holder(self.transport, client).is_none() {
+                        return Err(std::io::Error::from(std::io::ErrorKind::TimedOut).into());
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn decoded(bytes: &[u8]) -> Option<Message> {
+    let mut message = Message {
+        raw: bytes.to_vec(),
+        ..Message::default()
+    };
+    message.decode().ok().map(|()| message)
 }
 
 #[async_trait]
@@ -262,15 +475,21 @@ impl Conn for Gate {
     }
 
     async fn recv_from(&self, buffer: &mut [u8]) -> Result<(usize, SocketAddr), Error> {
-        let unanswered = self.open().take();
+        let unanswered = self.state().open.take();
         if let Some(request) = unanswered
             && let Some(answer) = self.answer_to_silence(&request)
         {
             // A client that is gone needs no answer.
             let _ = self.inner.send_to(&answer, request.client).await;
         }
+        if let Some(message) = self.asking_for_nonce()
+            && let Some(start) = buffer.get_mut(..message.raw.len())
+        {
+            start.copy_from_slice(&message.raw);
+            return Ok((message.raw.len(), ASKER));
+        }
         loop {
-            let (length, client) = self.inner.recv_from(buffer).await?;
+            let (length, client) = self.read(buffer).await?;
             if self.live.is_silent() {
                 continue;
             }
@@ -278,25 +497,23 @@ impl Conn for Gate {
             if class_of(bytes) != Some(0) {
                 return Ok((length, client));
             }
-            let mut message = Message {
-                raw: bytes.to_vec(),
-                ..Message::default()
+            let Some(message) = decoded(bytes) else {
+                return Ok((length, client));
             };
-            if message.decode().is_err()
-                || message.typ.class != CLASS_REQUEST
-                || message.typ.method == METHOD_BINDING
-            {
+            if message.typ.class != CLASS_REQUEST || message.typ.method == METHOD_BINDING {
                 return Ok((length, client));
             }
             let request = Request { message, client };
-            match self.answer_to_stranger(&request) {
-                Some(answer) => {
+            match self.judge(&request) {
+                Verdict::Good(key) => {
+                    if let Some(admitted) = self.admit(request, &key, buffer) {
+                        return Ok(admitted);
+                    }
+                }
+                Verdict::Answer(Some(answer)) => {
                     let _ = self.inner.send_to(&answer, client).await;
                 }
-                None => {
-                    *self.open() = Some(request);
-                    return Ok((length, client));
-                }
+                Verdict::Answer(None) => {}
             }
         }
     }
@@ -306,6 +523,10 @@ impl Conn for Gate {
     }
 
     async fn send_to(&self, bytes: &[u8], target: SocketAddr) -> Result<usize, Error> {
+        if target == ASKER {
+            self.keep_nonce(bytes);
+            return Ok(bytes.len());
+        }
         if self.live.is_silent() {
             return Ok(bytes.len());
         }

@@ -3,19 +3,24 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use tracing::info;
 
 use super::Transport;
+use super::nonce::Nonces;
 use crate::credential::{CredentialStore, Standing, prefix};
 
 pub struct Live {
     store: Arc<CredentialStore>,
+    pub nonces: Nonces,
+    /// Allocations that one username may hold at a time.
+    quota: usize,
     holders: Mutex<Holders>,
     refused: AtomicU64,
+    stopping: AtomicBool,
     began: Instant,
     /// Milliseconds after `began` until which nothing is taken in or sent out.
     silent_until: AtomicU64,
@@ -24,18 +29,63 @@ pub struct Live {
 #[derive(Default)]
 struct Holders {
     by_client: HashMap<(Transport, SocketAddr), String>,
+    /// How many each username holds.
+    by_username: HashMap<String, usize>,
     peak: usize,
 }
 
+impl Holders {
+    fn insert(&mut self, client: (Transport, SocketAddr), username: &str) {
+        self.remove(client);
+        self.by_client.insert(client, username.to_owned());
+        *self.by_username.entry(username.to_owned()).or_default() += 1;
+        self.peak = self.peak.max(self.by_client.len());
+    }
+
+    fn remove(&mut self, client: (Transport, SocketAddr)) {
+        let Some(username) = self.by_client.remove(&client) else {
+            return;
+        };
+        if let Some(held) = self.by_username.get_mut(&username) {
+            *held -= 1;
+            if *held == 0 {
+                self.by_username.remove(&username);
+            }
+        }
+    }
+}
+
 impl Live {
-    pub fn new(store: Arc<CredentialStore>) -> Self {
+    pub fn new(store: Arc<CredentialStore>, nonces: Nonces, quota: usize) -> Self {
         Self {
             store,
+            nonces,
+            quota,
             holders: Mutex::default(),
             refused: AtomicU64::new(0),
+            stopping: AtomicBool::new(false),
             began: Instant::now(),
             silent_until: AtomicU64::new(0),
         }
+    }
+
+    /// From now on allocations end because the server does.
+    pub fn stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Allocations at the moment.
+    pub fn count(&self) -> usize {
+        self.holders().by_client.len()
+    }
+
+    /// Whether one more allocation would be too many for this username.
+    pub fn is_full(&self, username: &str) -> bool {
+        let holders = self.holders();
+        holders
+            .by_username
+            .get(username)
+            .is_some_and(|held| *held >= self.quota)
     }
 
     pub fn store(&self) -> &Arc<CredentialStore> {
@@ -68,10 +118,7 @@ impl Live {
         relay: Option<SocketAddr>,
     ) {
         let mut holders = self.holders();
-        holders
-            .by_client
-            .insert((transport, client), username.to_owned());
-        holders.peak = holders.peak.max(holders.by_client.len());
+        holders.insert((transport, client), username);
         let live = holders.by_client.len();
         drop(holders);
         let relay = relay.map(|address| address.to_string()).unwrap_or_default();
@@ -80,10 +127,19 @@ impl Live {
 
     pub fn gone(&self, transport: Transport, client: SocketAddr, username: &str, relayed: usize) {
         let mut holders = self.holders();
-        holders.by_client.remove(&(transport, client));
+        // Told late, when the client may have allocated anew under another username.
+        if holders
+            .by_client
+            .get(&(transport, client))
+            .map(String::as_str)
+            == Some(username)
+        {
+            holders.remove((transport, client));
+        }
         let live = holders.by_client.len();
         drop(holders);
         let reason = match self.store.standing(username, SystemTime::now()) {
+            Standing::Live if self.stopping.load(Ordering::Relaxed) => "shutdown",
             // Given back by the client, timed out for want of a refresh, or its stream closed.
             Standing::Live => "released",
             ended => ended.name(),

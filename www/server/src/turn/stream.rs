@@ -1,4 +1,4 @@
-//! One TCP stream between a client and the server, shown to the `turn` crate as a `Conn` that carries whole messages
+//! One TCP or TLS stream between a client and the server, shown to the `turn` crate as a `Conn` that carries whole messages
 //! (RFC 8656 sections 3.1 and 12.5: STUN messages and ChannelData follow each other without further framing, ChannelData
 //! padded to four bytes).
 //!
@@ -12,9 +12,8 @@ use std::net::SocketAddr;
 use std::sync::{Mutex as SyncMutex, PoisonError};
 
 use async_trait::async_trait;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{Mutex, mpsc, oneshot};
 use webrtc_util::{Conn, Error};
 
@@ -23,10 +22,13 @@ use super::udp::unsupported;
 /// Messages waiting to be written; about a second of video.
 const QUEUE: usize = 512;
 
+type Reader = Box<dyn AsyncRead + Send + Unpin>;
+type Writer = Box<dyn AsyncWrite + Send + Unpin>;
+
 pub struct Stream {
     peer: SocketAddr,
     local: SocketAddr,
-    reader: Mutex<BufReader<OwnedReadHalf>>,
+    reader: Mutex<BufReader<Reader>>,
     outgoing: mpsc::Sender<Vec<u8>>,
     ended: SyncMutex<Option<oneshot::Sender<()>>>,
 }
@@ -41,6 +43,25 @@ impl Stream {
         // Small messages matter more than full segments; without it they only arrive later.
         let _ = stream.set_nodelay(true);
         let (read, write) = stream.into_split();
+        Self::of(Box::new(read), Box::new(write), peer, local)
+    }
+
+    /// The same over TLS, once the handshake is done.
+    pub fn over_tls(
+        stream: impl AsyncRead + AsyncWrite + Send + 'static,
+        peer: SocketAddr,
+        local: SocketAddr,
+    ) -> (Self, oneshot::Receiver<()>) {
+        let (read, write) = tokio::io::split(stream);
+        Self::of(Box::new(read), Box::new(write), peer, local)
+    }
+
+    fn of(
+        read: Reader,
+        write: Writer,
+        peer: SocketAddr,
+        local: SocketAddr,
+    ) -> (Self, oneshot::Receiver<()>) {
         let (outgoing, queue) = mpsc::channel(QUEUE);
         tokio::spawn(write_all(write, queue));
         let (tell, ended) = oneshot::channel();
@@ -67,10 +88,14 @@ impl Stream {
     }
 }
 
-async fn write_all(mut write: OwnedWriteHalf, mut queue: mpsc::Receiver<Vec<u8>>) {
+async fn write_all(mut write: Writer, mut queue: mpsc::Receiver<Vec<u8>>) {
     while let Some(message) = queue.recv().await {
         if write.write_all(&message).await.is_err() {
             // The reading half meets the same end and reports it.
+            return;
+        }
+        // TLS keeps what fits no whole record otherwise.
+        if queue.is_empty() && write.flush().await.is_err() {
             return;
         }
     }

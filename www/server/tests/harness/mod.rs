@@ -17,6 +17,7 @@ use reqwest::header::{COOKIE, HeaderMap, SET_COOKIE};
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::Value;
 use turn_demo_server::cloudflare::http_client;
+use turn_demo_server::turn::Transport;
 
 /// Longest wait for something that should happen at once.
 pub const SOON: Duration = Duration::from_secs(10);
@@ -212,8 +213,19 @@ impl Server {
         })
     }
 
-    pub fn id(&self) -> u32 {
-        self.child.id()
+    pub fn signal(&self, signal: &str) {
+        let id = self.child.id().to_string();
+        let told = Command::new("kill").args([signal, &id]).status().unwrap();
+        assert!(told.success());
+    }
+
+    /// Bytes of memory that the process holds.
+    pub fn memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()));
+        let status = status.unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kib = line.unwrap().trim().strip_suffix(" kB").unwrap();
+        kib.parse::<u64>().unwrap() * 1024
     }
 
     pub async fn exit_code(&mut self) -> Option<i32> {
@@ -390,7 +402,10 @@ impl Visitor {
 pub struct Credential {
     pub username: String,
     pub password: String,
+    /// Of UDP and TCP.
     pub server: SocketAddr,
+    /// With `--turn-tls`.
+    pub tls: Option<SocketAddr>,
 }
 
 impl Credential {
@@ -406,6 +421,24 @@ impl Credential {
             username: server["username"].as_str().unwrap().to_owned(),
             password: server["credential"].as_str().unwrap().to_owned(),
             server: address.parse().unwrap(),
+            tls: server["urls"].get(2).map(|url| {
+                let port = url
+                    .as_str()
+                    .unwrap()
+                    .strip_prefix("turns:localhost:")
+                    .unwrap()
+                    .strip_suffix("?transport=tcp")
+                    .unwrap();
+                SocketAddr::from(([127, 0, 0, 1], port.parse().unwrap()))
+            }),
+        }
+    }
+
+    /// Where the server takes this transport.
+    pub fn at(&self, transport: Transport) -> SocketAddr {
+        match transport {
+            Transport::Udp | Transport::Tcp => self.server,
+            Transport::Tls => self.tls.unwrap(),
         }
     }
 }

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
 use axum::http::{HeaderMap, StatusCode};
+use http_body_util::BodyExt as _;
 use serde_json::Value;
 
 use crate::api_error::ApiError;
@@ -14,33 +15,52 @@ pub const LIMIT: usize = 16 * 1024;
 /// Longest wait for a body; the largest one allowed takes milliseconds.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How much of a body that is too large is read and thrown away. A client that sends all before it listens would not hear
+/// the answer otherwise: what is left unread at the end of a connection resets it.
+const DISCARDED: usize = 32 << 20;
+
 pub async fn read(headers: &HeaderMap, body: Body) -> Result<Bytes, ApiError> {
     let announced = headers
         .get(CONTENT_LENGTH)
-        .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    if announced.is_some_and(|length| length > LIMIT as u64) {
+        .and_then(|value| value.to_str().ok()?.parse::<u64>().ok())
+        .unwrap_or_default();
+    let waits = headers.contains_key(EXPECT);
+    if announced > LIMIT as u64 && (waits || announced > DISCARDED as u64) {
         return Err(too_large());
     }
-    match tokio::time::timeout(PATIENCE, axum::body::to_bytes(body, LIMIT)).await {
-        Ok(Ok(bytes)) => Ok(bytes),
-        Ok(Err(error)) => {
-            let limit = std::error::Error::source(&error)
-                .is_some_and(|source| source.is::<http_body_util::LengthLimitError>());
-            Err(if limit {
-                too_large()
-            } else {
-                ApiError::bad_request(
-                    "body-broken",
-                    "the body ended too soon; send the request again",
-                )
-            })
-        }
+    match tokio::time::timeout(PATIENCE, collect(body)).await {
+        Ok(read) => read,
         Err(_) => Err(ApiError::new(
             StatusCode::REQUEST_TIMEOUT,
             "body-timeout",
             "the body took too long; send it within 10 seconds",
         )),
     }
+}
+
+async fn collect(mut body: Body) -> Result<Bytes, ApiError> {
+    let (mut kept, mut length) = (Vec::new(), 0);
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| {
+            ApiError::bad_request(
+                "body-broken",
+                "the body ended too soon, or is not framed as its head says; send the request again",
+            )
+        })?;
+        let Ok(part) = frame.into_data() else {
+            continue; // trailers
+        };
+        length += part.len();
+        if length <= LIMIT {
+            kept.extend_from_slice(&part);
+        } else if length > DISCARDED {
+            break;
+        }
+    }
+    if length > LIMIT {
+        return Err(too_large());
+    }
+    Ok(kept.into())
 }
 
 /// The body as JSON; `None` if there is none.

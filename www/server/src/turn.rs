@@ -143,7 +143,7 @@ impl TurnServer {
             Arc::clone(&live),
             IDLE,
         ));
-        let server = start_server(conn, Arc::clone(&live), relays.clone(), gone).await?;
+        let server = start_server(conn, Arc::clone(&live), relays, gone).await?;
         info!(target: "turn", %address, tls = %tls_address, certificate = %tls.fingerprint, "embedded TURN server listening");
 
         let turn = Arc::new(Self {
@@ -353,7 +353,7 @@ impl TurnServer {
             Arc::clone(&self.live),
             IDLE,
         ));
-        match start_server(conn, Arc::clone(&self.live), self.relays.clone(), gone).await {
+        match start_server(conn, Arc::clone(&self.live), self.relays, gone).await {
             Ok(server) => {
                 self.streams().insert((transport, client), Arc::new(server));
                 // Either way the stream is over: told so, or dropped with its server.

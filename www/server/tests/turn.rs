@@ -24,6 +24,7 @@ use stun::message::{
 use turn::proto::channum::ChannelNumber;
 use turn::proto::lifetime::Lifetime;
 use turn::proto::peeraddr::PeerAddress;
+use turn::proto::reqfamily::REQUESTED_FAMILY_IPV6;
 use turn_demo_server::turn::Transport;
 
 /// What Cloudflare documents as "a short delay", and what the contract allows.
@@ -413,6 +414,9 @@ async fn what_the_server_does_not_know_is_named_and_another_realm_is_refused() {
             [0x7a, 0xbc],
             "the attribute that was not understood"
         );
+        let six: Vec<Box<dyn Setter>> = vec![transport_wanted(), Box::new(REQUESTED_FAMILY_IPV6)];
+        let answer = asker.ask_as(&credential, METHOD_ALLOCATE, six).await;
+        assert_eq!(code(&answer), Some(440), "there are relays for IPv4 only");
         let answer = asker.ask_as(&credential, Method::default(), vec![]).await;
         assert_eq!(code(&answer), Some(400), "a method that there is none of");
         let (_, nonce) = asker.challenge().await;

@@ -9,6 +9,7 @@
 //! | with an attribute that must be understood and is not | goes on | 420 with UNKNOWN-ATTRIBUTES (RFC 8489 section 6.3.1) |
 //! | of a method that there is none of | silence | 400 |
 //! | Allocate, when its username holds too many | goes on | 486 (RFC 8656 section 7.2) |
+//! | Allocate, for a family of addresses that there is none of | 508 | 440 (RFC 8656 section 7.2) |
 //! | on an allocation that there is none of | silence | 437 (RFC 8656 section 5) |
 //! | on an allocation under another username | goes on | 441 (RFC 8656 section 5) |
 //! | CreatePermission without a peer address | an error that has no code | 400 |
@@ -33,9 +34,9 @@ use stun::attributes::{
     AttrType,
 };
 use stun::error_code::{
-    CODE_ALLOC_MISMATCH, CODE_ALLOC_QUOTA_REACHED, CODE_BAD_REQUEST, CODE_STALE_NONCE,
-    CODE_UNAUTHORIZED, CODE_UNKNOWN_ATTRIBUTE, CODE_WRONG_CREDENTIALS, ErrorCode,
-    ErrorCodeAttribute,
+    CODE_ADDR_FAMILY_NOT_SUPPORTED, CODE_ALLOC_MISMATCH, CODE_ALLOC_QUOTA_REACHED,
+    CODE_BAD_REQUEST, CODE_STALE_NONCE, CODE_UNAUTHORIZED, CODE_UNKNOWN_ATTRIBUTE,
+    CODE_WRONG_CREDENTIALS, ErrorCode, ErrorCodeAttribute,
 };
 use stun::integrity::MessageIntegrity;
 use stun::message::{
@@ -47,6 +48,7 @@ use stun::textattrs::TextAttribute;
 use stun::uattrs::UnknownAttributes;
 use turn::auth::generate_auth_key;
 use turn::proto::relayaddr::RelayedAddress;
+use turn::proto::reqfamily::{REQUESTED_FAMILY_IPV4, RequestedAddressFamily};
 use webrtc_util::{Conn, Error};
 
 use super::live::Live;
@@ -274,6 +276,11 @@ impl Gate {
                 "Allocation Quota Reached",
                 "quota-reached",
             )),
+            METHOD_ALLOCATE if self.is_other_family(request) => Some((
+                CODE_ADDR_FAMILY_NOT_SUPPORTED,
+                "Address Family not Supported",
+                "other-family",
+            )),
             METHOD_ALLOCATE => None,
             METHOD_REFRESH | METHOD_CREATE_PERMISSION | METHOD_CHANNEL_BIND => {
                 holder.filter(|holder| *holder != username).map(|_| {
@@ -292,6 +299,20 @@ impl Gate {
                 self.note(request, code, reason);
                 Verdict::Answer(request.error(code, text, vec![Box::new(key)]))
             }
+        }
+    }
+
+    /// Whether a relayed address is asked for that the server has none of: it relays at the address where it listens.
+    fn is_other_family(&self, request: &Request) -> bool {
+        let mut family = RequestedAddressFamily::default();
+        let ipv4 = self
+            .inner
+            .local_addr()
+            .is_ok_and(|address| address.is_ipv4());
+        match family.get_from(&request.message) {
+            Ok(()) => ipv4 != (family == REQUESTED_FAMILY_IPV4),
+            // Without it the client means IPv4 (RFC 8656 section 7.2).
+            Err(_) => !ipv4,
         }
     }
 

@@ -66,6 +66,7 @@ export class Child {
   #process;
   #untie;
   #exit;
+  #end;
   #watchers = new Set();
 
   constructor(command, args, { env, cwd } = {}) {
@@ -80,6 +81,7 @@ export class Child {
       ([code, signal]) => ({ code, signal }),
       (error) => ({ code: null, signal: null, error }),
     );
+    this.#end = once(this.#process, "close").catch(() => {});
     if (this.#process.pid) this.#untie = tieToThisProcess(this.#process.pid);
     for (const stream of ["stdout", "stderr"]) {
       createInterface({ input: this.#process[stream] }).on("line", (text) => {
@@ -96,6 +98,11 @@ export class Child {
 
   get exited() {
     return this.#exit;
+  }
+
+  /** As {@link exited}, once all that it printed is in {@link lines}. */
+  get finished() {
+    return this.#end.then(() => this.#exit);
   }
 
   /** What was printed, as text. */

@@ -2,8 +2,8 @@
 import { TurnProgram } from "./turn-program.mjs";
 
 export class Emulator extends TurnProgram {
-  static async start() {
-    const emulator = new Emulator(["emulate", "--port", "0"]);
+  static async start({ args = [] } = {}) {
+    const emulator = new Emulator(["emulate", "--port", "0", ...args]);
     const variable = (name) => emulator.printed(new RegExp(`^${name}=(\\S+)$`), { within: 60_000 });
     try {
       /** What the backend takes from its environment. */
@@ -35,5 +35,10 @@ export class Emulator extends TurnProgram {
   /** Waits until the log tells of this event of a username, such as "credential revoked". */
   told(event, username) {
     return this.printed(new RegExp(`${event} username=${username.slice(0, 8)}`));
+  }
+
+  /** Waits until the log tells that the TURN server refused a request of this username. */
+  refused(username, code, transport) {
+    return this.printed(new RegExp(`request refused username=${username.slice(0, 8)} transport=${transport} .* code=${code} `));
   }
 }

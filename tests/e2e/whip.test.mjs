@@ -48,7 +48,8 @@ for (const name of BROWSERS) {
 
     before(async () => {
       stage = await Stage.open(name);
-      endpoint = await WhipEndpoint.open(stage, token);
+      // Reachable through the relay alone.
+      endpoint = await WhipEndpoint.open(stage, token, () => ({ iceServers: stage.coturn.iceServers({ ttl: 600 }), iceTransportPolicy: "relay" }));
     });
     after(async () => {
       await stage?.close();

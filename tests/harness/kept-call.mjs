@@ -150,7 +150,7 @@ class Usernames {
 /**
  * Has `begin({open, …parameters})` make a call, and watches until each end was carried under two further usernames and has outlived its
  * first one. `open(options)` opens a session; `begin` resolves, once the call is connected, with its ends, `{session, pc, flow}`, and
- * `close`. `pc` is what has an end's statistics, `flow` what comes to it; an end without a session has a public address.
+ * `close`. `pc` is what has the statistics of an end with a session, `flow` what comes to an end.
  */
 export async function outlive({ begin, parameters, within }) {
   const connections = [];

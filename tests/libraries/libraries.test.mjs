@@ -8,16 +8,20 @@ import { Emulator } from "../harness/emulator.mjs";
 import { bundlePage } from "../harness/library-page.mjs";
 import { Site } from "../harness/site.mjs";
 import { assertNeverStale } from "../harness/verdict.mjs";
+import { WhipEndpoint } from "../harness/whip-endpoint.mjs";
 import { SignallingServer } from "./peer-server.mjs";
+import { SipProxy } from "./sip-proxy.mjs";
 
-const TTL_SECONDS = 20;
+/** An end waits for the other one's offer for an eighth of it, and six calls at once on two cores take their time. */
+const TTL_SECONDS = 30;
+const TOKEN = "the-publisher's-token";
 
-/** A call that has lost its path hears nothing for longer, and then nothing ever. Six calls at once on two cores take their time. */
+/** A call that has lost its path hears nothing for longer, and then nothing ever. */
 const STILL_MS = 5000;
 
 /**
- * By page in this folder: the sentence that it stands for, and `serve`, which starts what it needs beside the site and resolves with
- * the page's `parameters` and `stop`.
+ * By page in this folder: the sentence that it stands for, `serve`, which starts what it needs beside the site and resolves with the
+ * page's `parameters` and `stop`, and `browsers`, unless it is for all of them.
  */
 const LIBRARIES = {
   "simple-peer": { sentence: "simple-peer: a call moves over, whichever end its initiator is" },
@@ -28,17 +32,48 @@ const LIBRARIES = {
       return { parameters: { server: server.options }, stop: () => server.stop() };
     },
   },
+  jssip: {
+    sentence: "JsSIP: a call moves over with re-INVITEs",
+    async serve() {
+      const proxy = await SipProxy.start();
+      return { parameters: { proxy: proxy.url }, stop: () => proxy.stop() };
+    },
+  },
+  "mediasoup-client": {
+    sentence: "mediasoup-client: a transport moves over with its own methods",
+    serve: ({ publicAddress }) => ({ parameters: { publicAddress } }),
+  },
+  "whip-whep": {
+    sentence: "whip-whep: a publication moves over with PATCH requests",
+    async serve({ site, browser, publicAddress }) {
+      const endpoint = await WhipEndpoint.open({ site, browser }, TOKEN, () => publicAddress);
+      site.json("/frames", ({ body }) => endpoint.framesDecoded(body));
+      return { parameters: { endpoint: site.url("/whip"), token: TOKEN } };
+    },
+  },
   "webrtc-adapter": { sentence: "webrtc-adapter: a call moves over as it does without it" },
 };
 
-/** All of them, or the one that LIBRARY asks for. */
-const CHOSEN = Object.entries(LIBRARIES).filter(([library]) => [undefined, library].includes(process.env.LIBRARY));
+/** Those for a browser, or the one of them that LIBRARY asks for. */
+const chosen = (browser) =>
+  Object.entries(LIBRARIES).filter(
+    ([library, { browsers = BROWSERS }]) => browsers.includes(browser) && [undefined, library].includes(process.env.LIBRARY),
+  );
 
 // Runs in the page.
 async function outlive({ bundle, parameters, within }) {
   const { outlive } = await import("/harness/kept-call.mjs");
   const { begin } = await import(bundle);
   return await outlive({ begin, parameters, within });
+}
+
+/** What one end's session did, in s since its first refresh. */
+function restarts({ heard }) {
+  const begun = heard.find(({ type }) => type === "refreshed")?.at;
+  return heard
+    .filter(({ type }) => ["refreshed", "restarting", "restarted", "restartstalled", "connectionlost", "expired"].includes(type))
+    .map(({ at, type, detail }) => `${((at - begun) / 1000).toFixed(1)} ${type} ${detail?.initiator ?? ""} ${detail?.connection ?? ""}`)
+    .join(", ");
 }
 
 /** One end of a call: fails unless something always came to it, all that was sent, and nothing twice. */
@@ -66,15 +101,17 @@ describe("calls of other libraries", { concurrency: 1 }, () => {
       let emulator;
       let site;
       let browser;
+      // That of an end which others reach without its doing anything, as they do a server.
+      let publicAddress;
       const calls = {};
 
       const call = async (library, serve) => {
         const bundle = `/libraries/${library}.mjs`;
         const code = await bundlePage(library);
         site.on(bundle, (request, response) => response.writeHead(200, { "content-type": "text/javascript" }).end(code));
-        const { parameters, stop } = (await serve?.()) ?? {};
+        const { parameters, stop } = (await serve?.({ site, browser, publicAddress })) ?? {};
         const page = await browser.page(site.page);
-        const ends = page.evaluate(outlive, { bundle, parameters, within: 60_000 });
+        const ends = page.evaluate(outlive, { bundle, parameters, within: 90_000 });
         ends.catch(() => {});
         calls[library] = { ends, page, stop };
         await ends.catch(() => {});
@@ -85,8 +122,12 @@ describe("calls of other libraries", { concurrency: 1 }, () => {
         site = await Site.start();
         site.json("/turn", () => emulator.mint(TTL_SECONDS), 201);
         site.json("/allocations", () => emulator.allocations);
+        const { iceServers } = await emulator.mint(600);
+        const relay = iceServers.find(({ username }) => username);
+        const urls = relay.urls.filter((url) => url.endsWith("?transport=udp"));
+        publicAddress = { iceServers: [{ ...relay, urls }], iceTransportPolicy: "relay" };
         browser = await openBrowser(name);
-        await Promise.all(CHOSEN.map(([library, { serve }]) => call(library, serve)));
+        await Promise.all(chosen(name).map(([library, { serve }]) => call(library, serve)));
       });
       after(async () => {
         await browser?.close();
@@ -95,11 +136,12 @@ describe("calls of other libraries", { concurrency: 1 }, () => {
         await emulator?.stop();
       });
 
-      for (const [library, { sentence }] of CHOSEN) {
+      for (const [library, { sentence }] of chosen(name)) {
         it(sentence, async (t) => {
           const { ends, page } = calls[library];
           for (const [index, end] of (await ends).entries()) {
             const whose = `${library} in ${name}, end ${index}`;
+            if (end.served) t.diagnostic(`${whose}: ${restarts(end)}`);
             if (end.flow) assertHeard(t, whose, end);
             if (end.served) assertKept(t, whose, end, emulator);
           }

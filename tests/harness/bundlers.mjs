@@ -27,7 +27,7 @@ import { call } from "./call.js";
 globalThis.outcome = call(openTurnSession);
 `;
 
-const vite = (version, ways = ["nothing"]) => ({
+const vite = (version, ways) => ({
   package: `vite-${version}`,
   program: "bin/vite.js",
   main: "main.js",
@@ -88,7 +88,7 @@ const ROLLUP = await printed("docs/bundlers.md", "mjs", "Rollup");
  * names in {@link WAYS}.
  */
 export const BUNDLERS = {
-  "Vite 8": vite(8),
+  "Vite 8": vite(8, ["nothing", "workspace"]),
   "Vite 7": vite(7, ["nothing", "named", "excluded"]),
   "Vite 6": vite(6, ["nothing", "named", "excluded"]),
   "Vite 5": vite(5, ["nothing", "named", "excluded"]),
@@ -134,29 +134,37 @@ export const BUNDLERS = {
 const VITE_CONFIG = `export default { ${/`(optimizeDeps: .*?)`/.exec(await section("README.md", "Vite 5 to 7 in a monorepo"))[1]} };`;
 
 /** An app that is one of several in a folder, which has their packages. */
-const WORKSPACE = { inside: "packages/app", around: { "package.json": '{ "private": true, "workspaces": ["packages/*"] }' } };
+const WORKSPACE = {
+  inside: "packages/app",
+  files: { "package.json": '{ "private": true, "type": "module" }' },
+  around: { "package.json": '{ "private": true, "workspaces": ["packages/*"] }' },
+};
+
+const PLAIN = 'import { openTurnSession } from "turn-wasm";';
 
 /**
- * What an app has to do for the package to run. `says`: as the table in docs/bundlers.md has it. `code`: how the app comes to
- * `openTurnSession`; `options`: what the bundler is given besides; `files`: what the app has besides; `inside`: where in what
- * has the package installed it lies, and `around`: what else lies there; `modules`: how many WebAssembly files its page then
- * fetches.
+ * What an app has to do for the package to run. `says`: as the table in docs/bundlers.md has it, if it does; `onlyInDevelopment`:
+ * a build bears it and does without. `code`: how the app comes to `openTurnSession`; `options`: what the bundler is given besides;
+ * `files`: what the app has besides; `inside`: where in what has the package installed it lies, and `around`: what else lies there;
+ * `modules`: how many WebAssembly files its page then fetches.
  */
 export const WAYS = {
-  nothing: { says: "nothing", code: 'import { openTurnSession } from "turn-wasm";', modules: 1 },
+  nothing: { says: "nothing", code: PLAIN, modules: 1 },
   inline: { says: "`turn-wasm/inline`", code: await printed("docs/bundlers.md", "js", "Any other bundler"), modules: 0 },
+  workspace: { code: PLAIN, ...WORKSPACE, modules: 1 },
   named: {
     says: "in a monorepo [a line](../README.md#vite-5-to-7-in-a-monorepo)",
-    code: `import { openTurnSession } from "turn-wasm";\n${await printed("README.md", "js", "Vite 5 to 7 in a monorepo")}`,
-    files: { "package.json": '{ "private": true, "type": "module" }' },
+    onlyInDevelopment: true,
+    code: `${PLAIN}\n${await printed("README.md", "js", "Vite 5 to 7 in a monorepo")}`,
     ...WORKSPACE,
     modules: 1,
   },
   excluded: {
-    says: "[an option](../README.md#vite-5-to-7-in-a-monorepo) there",
-    code: 'import { openTurnSession } from "turn-wasm";',
-    files: { "package.json": '{ "private": true, "type": "module" }', "vite.config.js": VITE_CONFIG },
+    says: "[an option](../README.md#vite-5-to-7-in-a-monorepo)",
+    onlyInDevelopment: true,
+    code: PLAIN,
     ...WORKSPACE,
+    files: { ...WORKSPACE.files, "vite.config.js": VITE_CONFIG },
     modules: 1,
   },
   loader: {
@@ -167,7 +175,7 @@ export const WAYS = {
   },
   plugin: {
     says: "[a plugin](#rollup)",
-    code: 'import { openTurnSession } from "turn-wasm";',
+    code: PLAIN,
     files: { "rollup.config.mjs": ROLLUP },
     modules: 1,
   },

@@ -84,10 +84,7 @@ pub fn build(workspace: &Workspace, tools: &Tools, report: bool) -> Result<Size>
             .arg("--target-dir")
             .arg(&target)
             .current_dir(workspace.root())
-            .env(
-                "CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS",
-                remapped_paths(workspace),
-            ),
+            .env("CARGO_ENCODED_RUSTFLAGS", flags(workspace)),
     )?;
     println!("        done in {}", progress::seconds(took));
     let module = target
@@ -251,9 +248,13 @@ fn publish(dist: Stage, place: &Path) -> Result<()> {
     moved
 }
 
-/// rustc's flags that keep this machine's folders out of the panic messages: they would leak into the package, and
-/// make its size depend on where the clone lies.
-fn remapped_paths(workspace: &Workspace) -> String {
+/// How much stack the module gets, in bytes. Nothing in it recurses deeper than a response's few levels; rustc's own
+/// choice, a MiB, would be most of the module's memory.
+const STACK: u32 = 65_536;
+
+/// rustc's flags. Some keep this machine's folders out of the panic messages: they would leak into the package, and make
+/// its size depend on where the clone lies.
+fn flags(workspace: &Workspace) -> String {
     let home = std::env::var_os("CARGO_HOME")
         .map(PathBuf::from)
         .or_else(|| Some(std::env::home_dir()?.join(".cargo")))
@@ -264,6 +265,7 @@ fn remapped_paths(workspace: &Workspace) -> String {
     ]
     .iter()
     .map(|(from, to)| format!("--remap-path-prefix={}={to}", from.display()))
+    .chain([format!("-Clink-arg=-zstack-size={STACK}")])
     .collect::<Vec<_>>()
     // Cargo's own separator, since a folder's name may hold a space.
     .join("\u{1f}")

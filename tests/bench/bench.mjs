@@ -41,10 +41,10 @@ export class Bench {
     return browser;
   }
 
-  /** The package and this folder, with what was made of it, under headers of their own. */
-  site(headers = { "cache-control": "no-store" }) {
+  /** The package and this folder, with what was made of it; files come with these headers, `delay` ms late. */
+  site({ headers = { "cache-control": "no-store" }, delay = 0 } = {}) {
     const folders = { ...FOLDERS, "/bench": fileURLToPath(new URL(".", import.meta.url)), "/made": this.path("made") };
-    return Site.start({ folders, headers: { ...ISOLATED, ...headers } });
+    return Site.start({ folders, headers: { ...ISOLATED, ...headers }, delay });
   }
 
   /** A sign of life. */

@@ -39,7 +39,7 @@ const major = (version) => /\d+/.exec(version)?.[0] ?? version;
 
 const each = (values) => [...new Set(values)].join(" and ");
 
-/** With what, where and when: "Chromium 156 and Firefox 153; 2 cores (…), …; 15 rounds; load average 0.4; 2026-11-26". */
+/** With what, where and when: "Chromium 156 and Firefox 153; 2 cores (…), …; rounds: 15; load average 0.4; 2026-11-26". */
 export function circumstances(results) {
   const versions = Object.assign({}, ...results.map(({ versions }) => versions));
   const { cpu, cores, memory, system } = results.at(-1).machine;
@@ -48,7 +48,7 @@ export function circumstances(results) {
   return [
     Object.entries(versions).map(([name, version]) => `${browserTitle(name)} ${major(version)}`).sort().join(" and "),
     `${cores} cores (${cpu}), ${Math.round(memory / 2 ** 30)} GiB, ${system}`,
-    `${each(results.map(({ rounds }) => rounds))} rounds`,
+    `rounds: ${each(results.map(({ rounds }) => rounds))}`,
     `load average ${[...new Set([loads[0], loads.at(-1)])].join(" to ")}`,
     [...new Set(results.map(({ date }) => date.slice(0, 10)))].sort().join(" to "),
   ].filter(Boolean).join("; ");

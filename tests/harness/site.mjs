@@ -32,15 +32,17 @@ export class Site {
   #routes = new Map();
   #sockets = new Set();
   #headers;
+  #delay;
   #scheme;
 
   /**
-   * `folders`: by their paths on the site. `headers`: of everything that lies in them. `upstream`: the origin of a server that has
+   * `folders`: by their paths on the site. `headers`: of everything that lies in them; `delay`: ms until it is sent. `upstream`: the origin of a server that has
    * everything but the endpoints, in the place of folders. `certificate`: `{key, cert}` in PEM, for https.
    */
-  static async start({ folders = FOLDERS, port = 0, headers = { "cache-control": "no-store" }, upstream = null, certificate = null } = {}) {
+  static async start({ folders = FOLDERS, port = 0, headers = { "cache-control": "no-store" }, delay = 0, upstream = null, certificate = null } = {}) {
     const site = new Site();
     site.#headers = headers;
+    site.#delay = delay;
     site.#scheme = certificate ? "https" : "http";
     const create = certificate ? (listener) => createSecureServer(certificate, listener) : createServer;
     site.#server = create((request, response) => {
@@ -109,6 +111,7 @@ export class Site {
       if (!file.startsWith(normalize(folder.endsWith(sep) ? folder : folder + sep))) break;
       try {
         const bytes = await readFile(file);
+        if (this.#delay) await new Promise((resolve) => setTimeout(resolve, this.#delay));
         response.writeHead(200, { "content-type": TYPES[extname(file)] ?? "application/octet-stream", ...this.#headers });
         response.end(bytes);
         return;

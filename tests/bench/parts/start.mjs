@@ -11,6 +11,28 @@ const CACHED = { "cache-control": "public, max-age=31536000, immutable" };
 /** Calls of a kind in one round. */
 const CALLS = 10;
 
+/** ms until a file of the package comes from a server that is not on the same machine. */
+const FAR = 20;
+
+/** A page that starts the module by itself, and what stands in its head. */
+const starting = (hints) => `<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<title>turn-wasm starts</title>
+<link rel="icon" href="data:,">
+${hints}
+<script type="module">
+  globalThis.ready = import("/pkg/index.js").then(({ init }) => init()).then(() => performance.now());
+</script>
+</html>`;
+
+/** As the README has them. */
+const HINTS = `<link rel="modulepreload" href="/pkg/index.js">
+<link rel="modulepreload" href="/pkg/dist/turn_wasm.js">
+<link rel="preload" href="/pkg/dist/turn_wasm_bg.wasm" as="fetch" type="application/wasm" crossorigin>`;
+
+const PAGES = { "/hinted": HINTS, "/plain": "" };
+
 /** ms until the credential endpoint answers: at once, and after a short way through the internet. */
 const DELAYS = [0, 20];
 
@@ -93,6 +115,26 @@ async function starts(bench, { page, name, sites, modules, rates }) {
   );
 }
 
+/** From the navigation until the module is ready, with hints and without. */
+async function hinted(bench, { page, name, site }) {
+  const times = Object.fromEntries(Object.keys(PAGES).map((path) => [path, []]));
+  for (let round = 0; round <= bench.rounds; round++) {
+    for (const path of Object.keys(PAGES)) {
+      await page.goto(site.url(path));
+      const took = await page.evaluate(() => globalThis.ready);
+      // The first one warms up.
+      if (round > 0) times[path].push(took);
+    }
+  }
+  return line({
+    what: `navigation until ready, files ${FAR} ms away, with preload hints`,
+    browser: name,
+    ours: figure(times["/hinted"], "ms"),
+    theirs: figure(times["/plain"], "ms"),
+    beside: "without hints",
+  });
+}
+
 const middle = (values) => figure(values, "ms").median;
 
 async function calls(bench, { browser, name, site }) {
@@ -123,7 +165,9 @@ async function calls(bench, { browser, name, site }) {
 
 export async function measure(bench) {
   const modules = { ours: "/pkg/index.js", theirs: await makePlain(bench) };
-  const sites = { cold: await bench.site(), "from the HTTP cache": await bench.site(CACHED) };
+  const sites = { cold: await bench.site(), "from the HTTP cache": await bench.site({ headers: CACHED }) };
+  const far = await bench.site({ delay: FAR });
+  for (const [path, hints] of Object.entries(PAGES)) far.on(path, (_request, response) => response.writeHead(200, { "content-type": "text/html" }).end(starting(hints)));
   for (const delay of DELAYS) {
     sites.cold.json(`/turn-${delay}`, async () => {
       if (delay) await new Promise((resolve) => setTimeout(resolve, delay));
@@ -138,10 +182,11 @@ export async function measure(bench) {
     // Only Chromium's protocol slows the CPU down.
     const rates = name === "chromium" ? [1, 4] : [1];
     lines.push(...(await starts(bench, { page, name, sites, modules, rates })));
+    lines.push(await hinted(bench, { page, name, site: far }));
     await page.close();
     lines.push(...(await calls(bench, { browser, name, site: sites.cold })));
     await browser.close();
   }
-  await Promise.all(Object.values(sites).map((site) => site.stop()));
+  await Promise.all([far, ...Object.values(sites)].map((site) => site.stop()));
   return { lines, tables: [] };
 }

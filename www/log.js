@@ -47,7 +47,7 @@ export class Log {
 
   /** The lines that are shown, oldest first, with their full times. */
   get #text() {
-    const shown = [...this.#list.children].filter((line) => line.checkVisibility());
+    const shown = [...this.#list.children].filter((line) => line.offsetParent !== null);
     return shown.map((line) => `${line.firstChild.dateTime} ${line.lastChild.textContent}`).reverse().join("\n");
   }
 

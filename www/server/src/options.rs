@@ -76,7 +76,7 @@ pub struct Options {
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
 
-    /// Let POST /api/demo/faults make the credential endpoint misbehave
+    /// Let pages break things below /api/demo/: the credential endpoint, and the embedded TURN server
     #[arg(long)]
     pub faults: bool,
 }

@@ -32,14 +32,16 @@ fn refresh() -> Vec<Box<dyn stun::message::Setter>> {
 
 #[tokio::test]
 async fn a_page_is_told_what_it_can_do_here() {
-    for (arguments, faults) in [(&["--ttl", "45"][..], false), (&["--faults"], true)] {
+    for (arguments, ttl, max_ttl, faults) in [
+        (&["--ttl", "45", "--max-ttl", "600"][..], 45, 600, false),
+        (&["--faults"], 30, 172_800, true),
+    ] {
         let server = Server::start(arguments).await;
         let about = server.stranger().get("/api/demo").await;
         assert_eq!(about.header("cache-control"), "no-store");
-        let ttl = if faults { 30 } else { 45 };
         assert_eq!(
             about.json(),
-            json!({ "ttl": ttl, "maxTtl": 172_800, "embedded": true, "faults": faults })
+            json!({ "ttl": ttl, "maxTtl": max_ttl, "embedded": true, "faults": faults })
         );
     }
 }

@@ -4,9 +4,9 @@
 //! stands here and nowhere else. The store decides about expiry and revocation; the TURN server asks it on every
 //! authenticated request. Time is the wall clock, as it is for a real provider: a credential ages while a laptop sleeps.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::Notify;
@@ -17,6 +17,9 @@ use crate::secret::Secret;
 
 /// How long an ended credential is remembered, so that a refusal can say "expired" or "revoked" and not just "unknown".
 const MEMORY: Duration = Duration::from_secs(600);
+
+/// Ended credentials remembered at most. Beyond it the ones that ended first are forgotten.
+const MAX_ENDED: usize = 10_000;
 
 #[derive(Clone, Debug)]
 pub struct Credential {
@@ -50,15 +53,15 @@ struct Entry {
     credential: Secret,
     expires_at: SystemTime,
     revoked: bool,
-    /// The expiry has been logged and counted.
-    ended: bool,
 }
 
 #[derive(Debug, Default)]
 struct Entries {
-    by_username: HashMap<String, Entry>,
-    /// Every entry once: ordered by when something is due, first its expiry, then its removal.
-    due: BTreeSet<(SystemTime, String)>,
+    by_username: HashMap<Arc<str>, Entry>,
+    /// Those that have not expired, by when they will.
+    live: BTreeSet<(SystemTime, Arc<str>)>,
+    /// Those that have, the first to expire in front.
+    ended: VecDeque<(SystemTime, Arc<str>)>,
 }
 
 #[derive(Debug, Default)]
@@ -94,19 +97,17 @@ impl CredentialStore {
             credential: Secret::new(hex::random(48)?),
             expires_at: now + ttl,
         };
+        let username: Arc<str> = credential.username.as_str().into();
+        let entry = Entry {
+            credential: credential.credential.clone(),
+            expires_at: credential.expires_at,
+            revoked: false,
+        };
         let mut entries = self.entries();
         entries
-            .due
-            .insert((credential.expires_at, credential.username.clone()));
-        entries.by_username.insert(
-            credential.username.clone(),
-            Entry {
-                credential: credential.credential.clone(),
-                expires_at: credential.expires_at,
-                revoked: false,
-                ended: false,
-            },
-        );
+            .live
+            .insert((credential.expires_at, Arc::clone(&username)));
+        entries.by_username.insert(username, entry);
         drop(entries);
         self.minted.fetch_add(1, Ordering::Relaxed);
         info!(target: "turn", username = %prefix(&credential.username), ttl = ttl.as_secs(), "credential minted");
@@ -156,25 +157,11 @@ impl CredentialStore {
 
     /// Notes which credentials have expired by now, and forgets those that ended long ago.
     pub fn settle(&self, now: SystemTime) {
-        let mut entries = self.entries();
-        while let Some((due, username)) = entries.due.pop_first() {
-            if due > now {
-                entries.due.insert((due, username));
-                break;
-            }
-            let Some(entry) = entries.by_username.get_mut(&username) else {
-                continue;
-            };
-            if entry.ended {
-                entries.by_username.remove(&username);
-                continue;
-            }
-            entry.ended = true;
-            if !entry.revoked {
-                self.expired.fetch_add(1, Ordering::Relaxed);
-                info!(target: "turn", username = %prefix(&username), "credential expired");
-            }
-            entries.due.insert((due + MEMORY, username));
+        let expired = self.entries().settle(now);
+        self.expired
+            .fetch_add(expired.len() as u64, Ordering::Relaxed);
+        for username in expired {
+            info!(target: "turn", username = %prefix(&username), "credential expired");
         }
     }
 
@@ -184,6 +171,31 @@ impl CredentialStore {
             revoked: self.revoked.load(Ordering::Relaxed),
             expired: self.expired.load(Ordering::Relaxed),
         }
+    }
+}
+
+impl Entries {
+    /// The usernames that have expired since the last time, and not been revoked before.
+    fn settle(&mut self, now: SystemTime) -> Vec<Arc<str>> {
+        let mut expired = Vec::new();
+        while let Some((at, username)) = self.live.pop_first() {
+            if at > now {
+                self.live.insert((at, username));
+                break;
+            }
+            let entry = self.by_username.get(&username);
+            if entry.is_some_and(|entry| !entry.revoked) {
+                expired.push(Arc::clone(&username));
+            }
+            self.ended.push_back((at, username));
+        }
+        let remembered = |(at, _): &(SystemTime, Arc<str>)| *at + MEMORY > now;
+        while self.ended.len() > MAX_ENDED || !self.ended.front().is_none_or(remembered) {
+            if let Some((_, username)) = self.ended.pop_front() {
+                self.by_username.remove(&username);
+            }
+        }
+        expired
     }
 }
 
@@ -285,7 +297,21 @@ mod tests {
             store.standing(&credential.username, now + TTL + MEMORY),
             Standing::Unknown
         );
-        assert!(store.entries().due.is_empty());
+        assert!(store.entries().ended.is_empty());
+    }
+
+    #[test]
+    fn a_bounded_number_of_ended_credentials_is_remembered() {
+        let now = SystemTime::now();
+        let (store, first) = store_with_one(now);
+        for _ in 0..MAX_ENDED {
+            store.mint(TTL, now + Duration::from_millis(1)).unwrap();
+        }
+        let then = now + TTL * 2;
+        store.settle(then);
+        assert_eq!(store.counts().expired, MAX_ENDED as u64 + 1);
+        assert_eq!(store.entries().by_username.len(), MAX_ENDED);
+        assert_eq!(store.standing(&first.username, then), Standing::Unknown);
     }
 
     #[test]

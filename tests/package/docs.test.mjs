@@ -11,7 +11,7 @@ import { codeBlocks, headingAnchors, links } from "../harness/markdown.mjs";
 import { FOLDERS } from "../harness/site.mjs";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
-const PAGES = ["README.md", "pkg/README.md", "docs/guide.md", "docs/libraries.md", "docs/lifetime.md", "docs/faults.md", "docs/fleet.md", "docs/gathering.md", "docs/bench.md", "docs/soak.md", "docs/bundlers.md", "CHANGELOG.md", "RELEASING.md"];
+const PAGES = ["README.md", "pkg/README.md", "docs/guide.md", "docs/libraries.md", "docs/lifetime.md", "docs/faults.md", "docs/fleet.md", "docs/gathering.md", "docs/backend.md", "docs/bench.md", "docs/soak.md", "docs/bundlers.md", "CHANGELOG.md", "RELEASING.md"];
 const TYPES = join(FOLDERS["/pkg"], "index.d.ts");
 const SURROUNDINGS = ["docs-surroundings.d.ts", "docs-libraries.d.ts"].map((file) => fileURLToPath(new URL(file, import.meta.url)));
 

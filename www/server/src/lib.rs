@@ -5,7 +5,7 @@
 //!  page ──POST /api/turn-credentials──> api ──> cloudflare (client) ──HTTP──> Cloudflare, or the emulator
 //!    │                                   │                                          │ issues
 //!    │                              session (who may)                          credential (store)
-//!    └──────────── TURN over UDP or TCP ──────────────────> turn ──asks────────────────┘
+//!    └──────────── TURN over UDP, TCP or TLS ─────────────> turn ──asks────────────────┘
 //! ```
 //!
 //! - [`options`] command line; [`settings`] environment and file; [`server`] puts the parts together; [`connection`] serves

@@ -208,6 +208,19 @@ mod tests {
     }
 
     #[test]
+    fn every_option_stands_in_the_documentation() {
+        let page = include_str!("../../../docs/backend.md");
+        let options = Options::command();
+        let emulate = options.find_subcommand("emulate").unwrap();
+        let all = options.get_arguments().chain(emulate.get_arguments());
+        for name in all.filter_map(clap::Arg::get_long) {
+            if !matches!(name, "help" | "version") {
+                assert!(page.contains(&format!("`--{name}`")), "{name}");
+            }
+        }
+    }
+
+    #[test]
     fn a_mount_has_a_path_and_a_folder() {
         let mount = Mount {
             path: "/a/b".into(),

@@ -241,6 +241,11 @@ async fn metrics_count_mints_refusals_and_revocations_and_time_the_upstream() {
         assert_eq!(server.metric(metric).await, value, "{metric}");
     }
     let text = String::from_utf8(answer.body).unwrap();
+    let page = include_str!("../../../docs/backend.md");
+    let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+    for name in types.filter_map(|rest| rest.split(' ').next()) {
+        assert!(page.contains(&format!("`{name}")), "{name} is documented");
+    }
     for secret in [&credential.username, &credential.password] {
         assert!(!text.contains(&secret[..8]), "{text}");
     }

@@ -579,3 +579,37 @@ impl Conn for Gate {
         self
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::credential::CredentialStore;
+    use crate::turn::nonce::Nonces;
+    use crate::turn::stream::Stream;
+
+    const IDLE: Duration = Duration::from_millis(50);
+
+    /// Reads, as the crate does, from a stream that says nothing: an error if it is given up, nothing if it is kept.
+    async fn read_from_silence(holds_an_allocation: bool) -> Option<Result<(), Error>> {
+        let client = SocketAddr::from(([127, 0, 0, 1], 1));
+        let nonces = Nonces::new().unwrap();
+        let live = Arc::new(Live::new(Arc::new(CredentialStore::default()), nonces, 1));
+        if holds_an_allocation {
+            live.created(Transport::Tls, client, "user", None);
+        }
+        let (ours, _theirs) = tokio::io::duplex(64);
+        let (stream, _ended) = Stream::over_tls(ours, client, client);
+        let gate = Gate::new(Arc::new(stream), Transport::Tls, live, IDLE);
+        let mut buffer = vec![0; 1500];
+        let (_, asker) = gate.recv_from(&mut buffer).await.unwrap();
+        assert_eq!(asker, ASKER, "the gate asks for the crate's nonce first");
+        let read = tokio::time::timeout(IDLE * 6, gate.recv_from(&mut buffer)).await;
+        read.ok().map(|read| read.map(drop))
+    }
+
+    #[tokio::test]
+    async fn a_silent_stream_is_given_up_unless_it_holds_an_allocation() {
+        assert!(matches!(read_from_silence(false).await, Some(Err(_))));
+        assert!(read_from_silence(true).await.is_none());
+    }
+}

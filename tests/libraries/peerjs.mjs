@@ -32,6 +32,11 @@ export async function begin({ open, server }) {
       { session: sessions[end], pc: channels[end].peerConnection, flow: messages.to(end) },
       { session: sessions[end], pc: calls[end].peerConnection, flow: end === 1 ? frames(calls[1].peerConnection) : undefined },
     ]),
-    close: () => peers.forEach((peer) => peer.destroy()),
+    close() {
+      const late = peers[0].connect(peers[1].id).peerConnection.getConfiguration().iceServers;
+      const names = (servers) => servers.map(({ username }) => username).filter(Boolean).join();
+      if (names(late) !== names(sessions[0].iceServers)) throw new Error("a later connection was not made with the servers in force");
+      peers.forEach((peer) => peer.destroy());
+    },
   };
 }

@@ -10,12 +10,12 @@ export async function begin({ open, endpoint, token }) {
   const stream = pictures();
   for (const track of stream.getTracks()) pc.addTransceiver(track, { direction: "sendonly", streams: [stream] });
   const whip = new WHIPClient();
-  await publish(session, whip, pc, endpoint, token);
+  const stop = await publish(session, whip, pc, endpoint, token);
   await until(() => pc.connectionState === "connected", "the publication connected", 20_000);
   const { pathname } = whip.resourceURL;
   const count = async () => (await fetch("/frames", { method: "POST", body: pathname })).json();
   return {
     ends: [{ session, pc }, { flow: { count, report: async () => ({ frames: await count() }) } }],
-    close: () => whip.stop(),
+    close: stop,
   };
 }

@@ -102,8 +102,9 @@ class Watched {
   #count = 0;
   #changed = performance.now();
 
-  constructor(end, supply) {
+  constructor(end, index, supply) {
     Object.assign(this, end);
+    this.index = index;
     this.supply = supply;
   }
 
@@ -120,10 +121,16 @@ class Watched {
     if (local) this.pairs.push({ at: Date.now(), type: local.candidateType, port: local.port, username: await usernames.of(local.port) });
   }
 
-  /** Has been carried under the second username after the first one, and still is there after the first one's end. */
+  get #isRestarting() {
+    const last = this.supply.heard.findLast(({ type, detail }) => /^restart(ing|ed)$/.test(type) && detail.connection === this.index);
+    return last?.type === "restarting";
+  }
+
+  /** Has been carried under the second username after the first one, is still there after the first one's end, and stays as it is. */
   get outlived() {
     const { supply, pairs } = this;
-    return !supply || (supply.served.indexOf(pairs.at(-1)?.username) >= 2 && Date.now() > supply.firstExpiry + 1000);
+    if (!supply) return true;
+    return supply.served.indexOf(pairs.at(-1)?.username) >= 2 && Date.now() > supply.firstExpiry + 1000 && !this.#isRestarting;
   }
 
   async report() {
@@ -148,9 +155,9 @@ class Usernames {
 }
 
 /**
- * Has `begin({open, …parameters})` make a call, and watches until each end was carried under two further usernames and has outlived its
- * first one. `open(options)` opens a session; `begin` resolves, once the call is connected, with its ends, `{session, pc, flow}`, and
- * `close`. `pc` is what has the statistics of an end with a session, `flow` what comes to an end.
+ * Has `begin({open, …parameters})` make a call, and watches until each end was carried under two further usernames, has outlived
+ * its first one, and restarts no more. `open(options)` opens a session; `begin` resolves, once the call is connected, with its ends,
+ * `{session, pc, flow}`, and `close`. `pc` has the statistics of an end with a session, `flow` tells what comes to an end.
  */
 export async function outlive({ begin, parameters, within }) {
   const connections = [];
@@ -162,7 +169,7 @@ export async function outlive({ begin, parameters, within }) {
   };
   const { ends, close } = await begin({ open, ...parameters });
   connections.push(...ends.map(({ pc }) => pc));
-  const watched = ends.map((end) => new Watched(end, supplies.find(({ session }) => session === end.session)));
+  const watched = ends.map((end, index) => new Watched(end, index, supplies.find(({ session }) => session === end.session)));
   const usernames = new Usernames();
   const deadline = performance.now() + within;
   while (!watched.every(({ outlived }) => outlived) && performance.now() < deadline) {

@@ -11,8 +11,8 @@ import { printed, section } from "./markdown.mjs";
 
 const FOLDER = fileURLToPath(new URL("../apps/", import.meta.url));
 
-// Colours are for terminals, and what they report of their use is for nobody.
-const QUIET = { NO_COLOR: "1", NEXT_TELEMETRY_DISABLED: "1" };
+// Colours are for terminals, what they report of their use is for nobody, and what Node says of their code is not about ours.
+const QUIET = { NO_COLOR: "1", NODE_NO_WARNINGS: "1", NEXT_TELEMETRY_DISABLED: "1" };
 
 /** An app's page whose script is at `path`. */
 export const page = (path) => `<!doctype html>

@@ -1,5 +1,5 @@
 //! How many credentials a second the emulator issues, and the backend with the emulator behind it, how long they take and
-//! what they leave in memory: `cargo bench -p turn-demo-server --profile server --bench load`.
+//! what they cost in processor time and memory: `cargo bench -p turn-demo-server --profile server --bench load`.
 //!
 //! The programs are asked from this process over loopback, on connections that stay open, by clients that each wait for
 //! an answer before they ask again. It prints figures and judges nothing: they depend on the machine and on what else
@@ -57,6 +57,15 @@ impl Program {
         let line = self.stdout.next().unwrap().unwrap();
         let value = line.strip_prefix(name).unwrap().strip_prefix('=');
         value.unwrap().to_owned()
+    }
+
+    /// Processor time used so far, where the system says it in /proc: in hundredths of a second, as Linux counts there.
+    fn busy(&self) -> Option<Duration> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).ok()?;
+        // After the program's name, which may hold anything, the state is the first field and user time the twelfth.
+        let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
+        let mut ticks = || fields.next()?.parse::<u64>().ok();
+        Some(Duration::from_millis((ticks()? + ticks()?) * 10))
     }
 
     /// Mebibytes, where the system says it in /proc.
@@ -142,9 +151,9 @@ async fn measure(what: &str, program: &Program, request: &str) {
         running.spawn(client(program.address, request.to_owned(), begin, end));
     }
     tokio::time::sleep_until(begin.into()).await;
-    let before = program.memory();
+    let (before, idle) = (program.memory(), program.busy());
     let answers = running.join_all().await;
-    let after = program.memory();
+    let (after, busy) = (program.memory(), program.busy());
     let failures: u64 = answers.iter().map(|(_, failures)| failures).sum();
     let mut latencies: Vec<Duration> = answers.into_iter().flat_map(|(all, _)| all).collect();
     latencies.sort_unstable();
@@ -152,19 +161,23 @@ async fn measure(what: &str, program: &Program, request: &str) {
         let index = ((latencies.len() - 1) as f64 * share) as usize;
         latencies[index].as_secs_f64() * 1e3
     };
+    let each = busy
+        .zip(idle)
+        .map(|(busy, idle)| (busy - idle).as_secs_f64() * 1e6 / latencies.len() as f64);
     println!(
-        "{what}: {:.0} credentials/s for {seconds} s from {clients} clients, {failures} failures; ms p50 {:.2}, p99 {:.2}, longest {:.2}; MiB {} before, {} after",
+        "{what}: {:.0} credentials/s for {seconds} s from {clients} clients, {failures} failures; ms p50 {:.2}, p99 {:.2}, longest {:.2}; processor µs for each {}; MiB {} before, {} after",
         latencies.len() as f64 / seconds as f64,
         rank(0.5),
         rank(0.99),
         rank(1.0),
+        shown(each),
         shown(before),
         shown(after),
     );
 }
 
-fn shown(mebibytes: Option<f64>) -> String {
-    mebibytes.map_or("?".to_owned(), |value| format!("{value:.1}"))
+fn shown(figure: Option<f64>) -> String {
+    figure.map_or("?".to_owned(), |value| format!("{value:.1}"))
 }
 
 /// A POST that asks for a credential.

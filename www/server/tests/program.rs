@@ -140,6 +140,11 @@ fn settings_that_cannot_be_right_are_named_at_start_without_showing_them() {
             "SESSION_SECRET has 9 characters",
         ),
         (
+            vec!["--turn-address", "192.0.2.1"],
+            vec![],
+            "--turn-address 192.0.2.1 is no address of this machine",
+        ),
+        (
             vec!["--ttl", "60", "--max-ttl", "59"],
             vec![],
             "--ttl 60 is longer than --max-ttl 59",

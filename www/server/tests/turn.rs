@@ -499,6 +499,16 @@ async fn told_to_end_the_server_ends_allocations_and_streams_before_it_goes() {
 }
 
 #[tokio::test]
+async fn the_server_listens_and_relays_at_the_address_that_it_is_told() {
+    let server = Server::start(&["--turn-address", "127.0.0.2"]).await;
+    let credential = server.visitor().await.credential(600).await;
+    let address = "127.0.0.2".parse::<std::net::IpAddr>().unwrap();
+    assert_eq!(credential.server.ip(), address);
+    let relay = Relay::allocate(Transport::Tcp, &credential).await.unwrap();
+    assert_eq!(relay.address().ip(), address);
+}
+
+#[tokio::test]
 async fn a_stream_that_shakes_no_hands_holds_up_nobody() {
     let server = Server::start(&WITH_TLS).await;
     let credential = server.visitor().await.credential(600).await;

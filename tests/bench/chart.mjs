@@ -3,10 +3,10 @@
 import { digits } from "./figure.mjs";
 import { browserTitle } from "./report.mjs";
 
-const WIDTH = 940;
+const WIDTH = 1000;
 const ROW = 26;
 const TOP = 74;
-const LABELS = 500;
+const LABELS = 560;
 const NUMBERS = 84;
 
 const STYLE = `

@@ -15,10 +15,15 @@ use crate::process;
 use crate::programs::Programs;
 use crate::progress;
 use crate::server;
+use crate::subcommand;
+use crate::toolchain::TARGET;
 use crate::workspace::{Workspace, cargo};
 
 /// Fewer rounds are for a look, not for the README.
 const ROUNDS: u32 = 15;
+
+/// The same as in tests/bench/floor.
+const WASM_BINDGEN: &str = "0.2.130";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
@@ -95,6 +100,9 @@ pub fn run(
         fs::write(&path, fleet::figures(workspace)?)
             .context(|| format!("cannot write {}", path.display()))?;
     }
+    if parts.contains(&Part::Size) {
+        build_floor(workspace, cache, &stage.tools, &out.join("floor"))?;
+    }
     if parts.contains(&Part::Core) {
         measure_core(workspace, &out)?;
     }
@@ -111,6 +119,50 @@ pub fn run(
         arguments.push("--update-readme".into());
     }
     stage.run(&folder.join("main.mjs"), &arguments)
+}
+
+/// The least that wasm-bindgen makes of an asynchronous module: what the package would be with nothing in it.
+fn build_floor(workspace: &Workspace, cache: &Cache, tools: &Tools, out: &Path) -> Result<()> {
+    let bindgen = subcommand::built_as(
+        cache,
+        "wasm-bindgen-cli",
+        WASM_BINDGEN,
+        "wasm-bindgen",
+        // Its own lock file lacks a crate that it needs.
+        &[],
+    )?;
+    println!("bench: the least that wasm-bindgen makes");
+    let name = "wasm_bindgen_floor";
+    let target = workspace.target().join("bench-floor");
+    process::with_progress(
+        tools
+            .cargo()
+            .args(["build", "--release", "--target", TARGET])
+            .args(["--manifest-path", "tests/bench/floor/Cargo.toml"])
+            .arg("--target-dir")
+            .arg(&target)
+            .current_dir(workspace.root()),
+    )?;
+    let module = target
+        .join(TARGET)
+        .join("release")
+        .join(format!("{name}.wasm"));
+    process::with_progress(
+        Command::new(bindgen)
+            .arg(module)
+            .args([
+                "--target",
+                "web",
+                "--no-typescript",
+                "--remove-name-section",
+            ])
+            .arg("--remove-producers-section")
+            .arg("--out-dir")
+            .arg(out),
+    )?;
+    let module = out.join(format!("{name}_bg.wasm"));
+    package::optimised::<&str>(tools, &module, &module, &["--strip-debug"])?;
+    Ok(())
 }
 
 /// The core by itself, natively: criterion leaves its samples in a folder.

@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use crate::cache::Cache;
 use crate::failure::{Context, Result};
@@ -62,6 +63,11 @@ impl Tools {
     pub fn node(&self) -> &Node {
         &self.node
     }
+
+    /// The cargo that builds for WebAssembly.
+    pub fn cargo(&self) -> Command {
+        self.toolchain.cargo()
+    }
 }
 
 /// Builds pkg/dist and returns what the package weighs; whether that is too much is for the caller to say.
@@ -97,7 +103,12 @@ pub fn build(workspace: &Workspace, tools: &Tools, report: bool) -> Result<Size>
     println!("build: both halves made smaller (wasm-opt, esbuild)");
     // Beside its place, so that the map's paths to the sources hold there, and one rename moves it in.
     let dist = Stage::new(package.join(format!(".dist-new-{}", std::process::id())))?;
-    let wasm = optimised(tools, &module, &dist.0, &symbols(&dist.0))?;
+    let wasm = optimised(
+        tools,
+        &module,
+        &dist.0.join(format!("{NAME}_bg.wasm")),
+        &symbols(&dist.0),
+    )?;
     let text = inlined(&wasm)?;
     let script = bundled(tools, workspace, &dist.0)?;
     let entries = minified(
@@ -134,7 +145,8 @@ pub fn build(workspace: &Workspace, tools: &Tools, report: bool) -> Result<Size>
     println!("turn-wasm/react, beside turn-wasm:");
     println!("{}", size::table(&entry(&["react.js"])));
     if report {
-        let wasm = optimised(tools, &module, &stage.folder("named")?, &["--debuginfo"])?;
+        let named = stage.folder("named")?.join(format!("{NAME}_bg.wasm"));
+        let wasm = optimised(tools, &module, &named, &["--debuginfo"])?;
         let mut list = tools.node.run("node");
         let functions = process::output(
             list.arg(scripts.join("functions.mjs"))
@@ -162,21 +174,20 @@ fn symbols(dist: &Path) -> [String; 2] {
     ]
 }
 
-/// Makes the module smaller.
-fn optimised<S: AsRef<OsStr>>(
+/// Makes a module smaller.
+pub fn optimised<S: AsRef<OsStr>>(
     tools: &Tools,
     module: &Path,
-    into: &Path,
+    to: &Path,
     also: &[S],
 ) -> Result<PathBuf> {
-    let to = into.join(format!("{NAME}_bg.wasm"));
     process::with_progress(
         tools
             .node
             .wasm_opt()
             .arg(module)
             .arg("-o")
-            .arg(&to)
+            .arg(to)
             // The first KiB of the memory is never used by what rustc links, so constants may fold into offsets.
             // Taken apart and structured anew first, the code comes out one percent smaller.
             .args([
@@ -191,7 +202,7 @@ fn optimised<S: AsRef<OsStr>>(
             .args(["--strip-producers", "--strip-target-features"])
             .args(also),
     )?;
-    Ok(to)
+    Ok(to.to_path_buf())
 }
 
 /// Writes the module once more, as text in a JavaScript module beside it.

@@ -11,13 +11,25 @@ use crate::workspace::cargo;
 
 /// The program of the crate `name`, built in exactly this version if it is not there yet.
 pub fn built(cache: &Cache, name: &str, version: &str) -> Result<PathBuf> {
+    built_as(cache, name, version, name, &["--locked"])
+}
+
+/// The same of a crate whose program has another name, with cargo's options for it.
+pub fn built_as(
+    cache: &Cache,
+    name: &str,
+    version: &str,
+    program: &str,
+    options: &[&str],
+) -> Result<PathBuf> {
     let folder = cache.entry(&format!("{name}-{version}"), |filling| {
         println!("set-up: builds {name} {version} (once, about two minutes)");
         let mut install = Command::new(cargo());
         let took = process::with_progress(
             process::without_cargo_settings(&mut install)
-                .args(["install", name, "--locked", "--version"])
+                .args(["install", name, "--version"])
                 .arg(format!("={version}"))
+                .args(options)
                 .arg("--root")
                 .arg(&filling.content)
                 // Outside the clone, whose cargo settings are for its own crates.
@@ -30,6 +42,6 @@ pub fn built(cache: &Cache, name: &str, version: &str) -> Result<PathBuf> {
         println!("        done in {}", progress::seconds(took));
         Ok(())
     })?;
-    let program = format!("{name}{}", std::env::consts::EXE_SUFFIX);
+    let program = format!("{program}{}", std::env::consts::EXE_SUFFIX);
     Ok(folder.join("bin").join(program))
 }

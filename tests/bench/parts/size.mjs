@@ -28,7 +28,13 @@ async function version(name) {
   return version;
 }
 
-export async function measure() {
+/** What wasm-bindgen makes of one asynchronous function. */
+async function floor(bench) {
+  const [wasm, script] = ["wasm_bindgen_floor_bg.wasm", "wasm_bindgen_floor.js"].map((name) => bench.path("floor", name));
+  return sum([weight(await readFile(wasm)), weight(await bundled(`export { default, settled } from ${JSON.stringify(script)};`))]);
+}
+
+export async function measure(bench) {
   const wasm = weight(await readFile(join(FOLDERS["/pkg"], "dist/turn_wasm_bg.wasm")));
   const script = weight(await bundled(`export { openTurnSession } from ${JSON.stringify(join(FOLDERS["/pkg"], "index.js"))};`));
   const plain = weight(await bundled('export { openPlain } from "./plain.js";'));
@@ -38,6 +44,7 @@ export async function measure() {
     ["turn-wasm, the JavaScript", script],
     ["**turn-wasm**", ours],
     ["plain JavaScript ([`plain.js`](../tests/bench/plain.js))", plain],
+    ["one asynchronous function through wasm-bindgen", await floor(bench)],
   ];
   for (const [name, contents] of Object.entries(LIBRARIES)) rows.push([`${name} ${await version(name)}`, weight(await bundled(contents))]);
   return {

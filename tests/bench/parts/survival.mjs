@@ -96,7 +96,7 @@ function row(name, browser, call, ended) {
 
 function linesOf(browser, { ours, updated, ended }, seconds) {
   const spans = restarts(ours.heard);
-  const minutes = `in ${digits(seconds / 60)} min`;
+  const minutes = `in ${Number((seconds / 60).toFixed(1))} min`;
   const own = { browser };
   const gaps = spans.map(({ from, to }) => Math.max(...ours.arrivals.map((at) => longestGap(at, from, to))));
   const concealed = spans.map(({ from, to }) => growth(ours.media, "concealedSamples", from, to)).filter((samples) => samples !== null);

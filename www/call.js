@@ -12,6 +12,9 @@ const DRAINING = 2_000;
 /** Without a message for so long a path counts as interrupted while ICE looks for another, in ms. */
 const QUIET = 1_000;
 
+/** Without a message for so long nothing comes through, in ms. They are sent every 20 ms. */
+const SILENCE = 2_000;
+
 const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Events: `statechange`, and `error` with the error as `detail`. */
@@ -55,6 +58,11 @@ export class Call extends EventTarget {
   /** `performance.now()` of the moment up to which both ends have heard from each other. */
   get heardUntil() {
     return Math.min(...this.ends.map((end) => end.numbers?.lastArrival ?? 0));
+  }
+
+  /** Whether nothing has come at one of the ends for longer than any pause of a path that works. */
+  get isSilent() {
+    return this.heardUntil > 0 && performance.now() - this.heardUntil > SILENCE;
   }
 
   /** Messages of both directions together. Those still under way when the call ends or fails are lost. */

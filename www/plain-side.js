@@ -9,9 +9,6 @@ import { isDirect } from "./pair.js";
 import { gatheringComplete } from "./whole.js";
 import { explain, short, span, time } from "./words.js";
 
-/** After so long without a message nothing comes through, in ms. They are sent every 20 ms. */
-const SILENCE = 2_000;
-
 /** Events: `change` when what is to be said about the call may have changed, `mark` with a kind of history.js as `detail`. */
 export class PlainSide extends EventTarget {
   ledger = new Ledger();
@@ -102,8 +99,7 @@ export class PlainSide extends EventTarget {
   #settle() {
     if (this.call === null || ["ended", "unavailable", "lost"].includes(this.state)) return;
     const { state } = this.call;
-    const silent = state === "connected" && this.call.heardUntil > 0 && this.silence > SILENCE;
-    const now = silent ? "silent" : state;
+    const now = state === "connected" && this.call.isSilent ? "silent" : state;
     if (now === this.state) return;
     if (now === "silent") this.#log.write("plain-silent", "By hand: nothing comes through any more, though the browser still says “connected”.", "bad");
     if (now === "interrupted") this.#log.write("plain-interrupted", "By hand: the path is interrupted, and nothing repairs it.", "bad");

@@ -122,10 +122,17 @@ export class SdkSide extends EventTarget {
     this.call = call;
   }
 
-  #changed() {
+  /** As the call's, but "silent" while nothing comes through a path that the browser takes for good. */
+  get state() {
     const { state } = this.call;
+    return state === "connected" && this.call.isSilent ? "silent" : state;
+  }
+
+  #changed() {
+    const { state } = this;
     if (this.#ending || state === this.#panel.element("status").dataset.state) return;
     this.#panel.showCall(state);
+    if (state === "silent") this.#log.write("silent", "Nothing comes through at the moment, and the browser has not noticed yet.", "bad");
     if (state === "interrupted") this.#log.write("interrupted", "The path between the two ends is interrupted.", "bad");
     if (state === "lost") this.#log.write("lost", "The path between the two ends is lost.", "bad");
     this.dispatchEvent(new Event("change"));

@@ -9,8 +9,10 @@ export function verdict(sdk, plain) {
   return { text: `${text} ${right(plain)}`.trim(), tone };
 }
 
-function left({ call, refreshes, ledger, direct }) {
-  switch (call.state) {
+function left({ state, refreshes, ledger, direct }) {
+  switch (state) {
+    case "silent":
+      return { text: "Nothing comes through the call by turn-wasm at the moment.", tone: "bad" };
     case "interrupted":
       return { text: "The path of the call by turn-wasm is interrupted; it is being repaired.", tone: "bad" };
     case "lost":

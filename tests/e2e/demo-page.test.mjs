@@ -57,13 +57,15 @@ async function comesThrough(page) {
   await settled(page);
 }
 
-/** Waits until all is well, no ICE restart is under way and none is near: one fault at a time. */
+/** Waits until all is well, both ends are on the newest credential and none is near: one fault at a time. */
 async function settled(page) {
   await page.waitForSelector("#status[data-state=connected]");
   await page.waitForFunction(() => {
     const restart = document.querySelector("#log :is([data-kind=restarting], [data-kind=restarted])");
+    const newest = document.querySelector("#username").textContent;
+    const moved = [...document.querySelectorAll("#ends [data-cell=username]")].every((cell) => cell.textContent === newest);
     const due = /^All is well\. The next refresh is due in (\d+) s\.$/.exec(document.querySelector("#next-try").textContent);
-    return restart.dataset.kind === "restarted" && due && due[1] >= 3;
+    return restart.dataset.kind === "restarted" && moved && due && due[1] >= 3;
   });
 }
 

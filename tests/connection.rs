@@ -69,6 +69,8 @@ struct End {
     gathering_completes: bool,
     /// The statistics name the pair's username fragment, as Chromium's do and Firefox's do not.
     tells_ufrag: bool,
+    /// The statistics name a selected pair; Firefox's name none between a restart's answer and its nomination.
+    shows_pair: bool,
     inspections: Vec<u64>,
     /// The TURN server gives a relay to whoever asks.
     relays: bool,
@@ -132,6 +134,7 @@ fn end(policy: Policy, first: Option<bool>, name: &str) -> End {
         negotiates: true,
         gathering_completes: true,
         tells_ufrag: true,
+        shows_pair: true,
         inspections: Vec::new(),
         relays: true,
     }
@@ -316,7 +319,7 @@ impl Call {
             Happening::Statistics => {
                 let end = &mut self.ends[who];
                 let broken = matches!(end.facts.ice, Ice::Failed | Ice::New | Ice::Checking);
-                let pairs = if broken {
+                let pairs = if broken || !end.shows_pair {
                     Vec::new()
                 } else {
                     vec![end.pair.clone()]
@@ -921,6 +924,44 @@ fn a_restart_whose_pair_stays_unselected_while_the_path_works_is_over_after_five
     call.happen(0, Happening::Selected("a1".into()));
     call.run(SECOND);
     assert_eq!(call.told_restarted(), 1);
+}
+
+#[test]
+fn a_restart_that_firefox_neither_connects_nor_gives_up_is_told_as_the_end_of_the_connection() {
+    // Its relays were revoked as it began: the browser says connected, names no pair, and a further restart would end
+    // what still comes through.
+    for (revoked, wait) in [(false, 15 * SECOND), (true, 5 * SECOND)] {
+        let mut call = Call::one_sided(Policy::Relayed);
+        call.ends[0].tells_ufrag = false;
+        call.connects = false;
+        call.apply(0, 10 * MINUTE);
+        call.run(10);
+        let negotiated = call.restarts()[0].0 + 1 + 2 * call.delay;
+        call.ends[0].shows_pair = false;
+        call.run(100);
+        call.apply(0, 10 * MINUTE);
+        if revoked {
+            call.ends[0].engine.restamp(stamp(2, call.now));
+        }
+        let lost = (negotiated + wait, 0, Act::Lost);
+        assert_eq!(call.run(10 * MINUTE), [lost]);
+        assert_eq!(call.restarts().len(), 1);
+    }
+}
+
+#[test]
+fn a_pair_that_firefox_selects_late_ends_its_restart() {
+    let mut call = Call::one_sided(Policy::Relayed);
+    call.ends[0].tells_ufrag = false;
+    call.connects = false;
+    call.apply(0, 10 * MINUTE);
+    call.ends[0].shows_pair = false;
+    call.run(14 * SECOND);
+    call.ends[0].shows_pair = true;
+    call.happen(0, Happening::Selected("a1".into()));
+    call.run(MINUTE);
+    assert_eq!(call.told_restarted(), 1);
+    assert_eq!(call.told(&Act::Lost), 0);
 }
 
 #[test]

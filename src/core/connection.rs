@@ -226,7 +226,10 @@ pub struct Connection {
     generation: Option<Box<Generation>>,
     /// The generation that a rollback of the pending offer returns to.
     replaced: Option<Box<Generation>>,
+    /// Those that were last seen: none at all says nothing of the path.
     pairs: Arc<Vec<Pair>>,
+    /// There were none when last looked at.
+    blank: bool,
     inspected: Instant,
     inspecting: bool,
     /// The pairs may have changed since they were read.
@@ -254,6 +257,7 @@ impl Connection {
             generation: None,
             replaced: None,
             pairs: Arc::default(),
+            blank: false,
             inspected: NEVER,
             inspecting: false,
             stale: false,
@@ -399,15 +403,16 @@ impl Connection {
     pub fn inspected(&mut self, pairs: Vec<Pair>, now: Instant, commands: &mut Vec<Command>) {
         self.inspecting = false;
         self.inspected = now;
-        // A path that broke leaves no selected pair behind; what it was like still decides about its repair.
-        if self.interrupted == NEVER || !pairs.is_empty() {
+        // A path that broke leaves no selected pair behind, nor does in Firefox a restart that does not connect, which it goes on
+        // calling connected. What the path was like still decides about its repair.
+        self.blank = pairs.is_empty();
+        if !self.blank {
             self.pairs = Arc::new(pairs);
         }
         let Some(generation) = &mut self.generation else {
             return;
         };
-        let selected =
-            !self.pairs.is_empty() && self.pairs.iter().all(|pair| generation.owns(pair));
+        let selected = !self.blank && self.pairs.iter().all(|pair| generation.owns(pair));
         if !generation.done
             && generation.negotiated < NEVER
             && self.facts.ice == Ice::Connected
@@ -464,6 +469,7 @@ impl Connection {
         } else if generation.is_settling(now) && !generation.failed {
             let works = self.facts.ice == Ice::Connected;
             let wait = match () {
+                () if works && self.blank && !self.told_lost => return self.doomed_from(),
                 () if works => SELECTING_MS,
                 // Gathered from a dead credential it has no relay to connect with.
                 () if now >= generation.servers.expires => SETTLE_MS,
@@ -487,6 +493,31 @@ impl Connection {
                 }
             }
             _ => self.asked + STALL_MS,
+        }
+    }
+
+    /// From when on a restart counts as one that ends the connection. Firefox goes on calling it connected while it has no
+    /// selected pair, and the path of the generation before may even carry on until its credential ends; but a further restart
+    /// leaves it connected with nothing coming through, for good.
+    fn doomed_from(&self) -> Instant {
+        match &self.generation {
+            Some(generation)
+                if generation.restart
+                    && !generation.done
+                    && generation.negotiated < NEVER
+                    && self.blank
+                    && self.facts.ice == Ice::Connected
+                    && !self.told_lost =>
+            {
+                // What gathered from a dead credential will hardly find a pair any more.
+                let soon = generation.negotiated + SELECTING_MS;
+                if generation.servers.expires < soon {
+                    soon
+                } else {
+                    generation.negotiated + CONNECTING_MS
+                }
+            }
+            _ => NEVER,
         }
     }
 
@@ -567,7 +598,9 @@ impl Connection {
         commands: &mut Vec<Command>,
     ) -> Instant {
         // Told once there are servers for another connection.
-        if self.facts.lost && self.interrupted < NEVER && !self.told_lost && !fetching {
+        let doomed = self.doomed_from();
+        let lost = now >= doomed || self.facts.lost && self.interrupted < NEVER;
+        if lost && !self.told_lost && !fetching {
             self.told_lost = true;
             commands.push(Command::Act(self.id, Act::Lost));
         }
@@ -578,7 +611,10 @@ impl Connection {
             commands.push(Command::Act(self.id, Act::Stalled));
             silent = NEVER;
         }
-        let next = self.look(now, commands).min(silent);
+        let mut next = self.look(now, commands).min(silent);
+        if now < doomed {
+            next = next.min(doomed);
+        }
         let busy = self.busy_until(now);
         let (cause, moment) = self.wanted(fetching);
         if busy > now {
@@ -639,7 +675,7 @@ impl Connection {
         } else if polled {
             // Polled, for not every browser tells when the pair changes.
             self.inspected + POLL_MS
-        } else if self.pairs.is_empty() {
+        } else if self.blank {
             // No pair at all is an answer that came too early.
             self.inspected + SETTLE_MS
         } else if self.is_relayed() {

@@ -61,6 +61,32 @@ async function callThatLosesItsCredential({ shared, lag }) {
   return { revokedAt, problem, ...(await call.finish()) };
 }
 
+/** The provider takes back the credential that a restart is about to gather from. */
+async function callThatLosesItsCredentialAtARestart({ lag }) {
+  const { SdkCall, turnUsername } = await import("/harness/sdk-call.mjs");
+  const { until } = await import("/harness/call.mjs");
+  const call = await SdkCall.open({ options: { source: "/api/turn-credentials" } });
+  const [session] = call.sessions;
+  await until(() => call.call.ends.every(({ tally }) => tally.report.received > 20), "messages");
+  const restarting = new Promise((resolve) => session.addEventListener("restarting", resolve, { once: true }));
+  await session.refresh();
+  await restarting;
+  await new Promise((resolve) => setTimeout(resolve, lag));
+  const revokedAt = Date.now();
+  const response = await fetch("/api/demo/revoke", {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ username: turnUsername(session) }),
+  });
+  if (response.status !== 204) throw new Error(`revoking: ${response.status}`);
+  const after = (type) => call.heard.some((event) => event.type === type && event.at > revokedAt);
+  // In Chromium the path of the generation before may go on carrying the call, with nothing to mend.
+  const flows = () => Date.now() > revokedAt + 20_000 && call.call.ends.every(({ tally }) => tally.report.silence < 500);
+  const decided = () => after("connectionlost") || flows();
+  const problem = await until(decided, "the call goes on, or is told to be lost", 75_000).then(() => null, String);
+  return { problem, lost: after("connectionlost"), took: Date.now() - revokedAt, ...(await call.finish()), revokedAt };
+}
+
 describe("revocation", { concurrency: true }, () => {
   for (const name of BROWSERS) {
     describe(name, () => {
@@ -119,6 +145,20 @@ describe("revocation", { concurrency: true }, () => {
           const interruptions = new Set(["disconnected", "failed"]);
           assertCallLived({ ...result, events: result.events.filter(({ value }) => !interruptions.has(value)) }, { seconds: 4, largestGap: 30_000 });
           assert.ok(!result.events.some(({ what, value }) => what === "connectionState" && value === "failed"), "a connection failed");
+        });
+      }
+
+      for (const lag of [0, 100, 200]) {
+        it(`a call whose credential is revoked ${lag} ms after a restart with it began goes on, or is told to be lost`, async (t) => {
+          const { problem, lost, took, heard, revokedAt } = await page.evaluate(callThatLosesItsCredentialAtARestart, { lag });
+          t.diagnostic(
+            `${name}: ${lost ? "lost" : "went on"} after ${took} ms: ` +
+              heard
+                .filter(({ at, type }) => at >= revokedAt && type !== "statechange")
+                .map(({ at, type, detail }) => `${type}${detail?.reason ? ` (${detail.reason})` : ""} +${at - revokedAt} ms`)
+                .join(", "),
+          );
+          assert.equal(problem, null);
         });
       }
     });

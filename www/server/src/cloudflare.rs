@@ -3,7 +3,7 @@
 //!
 //! Errors name a status at most. Bodies of upstream answers never enter an error, and the token is a [`Secret`].
 //!
-//! A request that meets a busy or broken provider (429, 5xx, no connection, no answer) is made again, as [`RETRY`] says.
+//! A request that meets a busy or broken provider (429, 5xx, no connection, no answer) is made again, as `RETRY` says.
 //! Minting twice does no harm: a credential that nobody was given ends by itself.
 
 use std::sync::Arc;

@@ -950,6 +950,24 @@ fn a_restart_that_firefox_neither_connects_nor_gives_up_is_told_as_the_end_of_th
 }
 
 #[test]
+fn a_doomed_connection_is_told_of_after_the_fetch_and_not_restarted_before() {
+    let mut call = Call::one_sided(Policy::Relayed);
+    call.ends[0].tells_ufrag = false;
+    call.connects = false;
+    call.apply(0, 10 * MINUTE);
+    call.run(10);
+    call.ends[0].shows_pair = false;
+    call.ends[0].fetching = true;
+    call.run(100);
+    call.apply(0, 10 * MINUTE);
+    assert_eq!(call.run(MINUTE), []);
+    call.ends[0].fetching = false;
+    call.drive(0);
+    assert_eq!(call.told(&Act::Lost), 1);
+    assert_eq!(call.restarts().len(), 1);
+}
+
+#[test]
 fn a_pair_that_firefox_selects_late_ends_its_restart() {
     let mut call = Call::one_sided(Policy::Relayed);
     call.ends[0].tells_ufrag = false;

@@ -620,6 +620,10 @@ impl Connection {
         if busy > now {
             return if moment < NEVER { next.min(busy) } else { next };
         }
+        // While the news of it waits for a fetch, a restart would silence what still comes through.
+        if now >= doomed {
+            return next;
+        }
         if now < moment {
             return next.min(moment);
         }

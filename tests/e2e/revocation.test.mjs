@@ -83,7 +83,14 @@ async function callThatLosesItsCredentialAtARestart({ lag }) {
   // In Chromium the path of the generation before may go on carrying the call, with nothing to mend.
   const flows = () => Date.now() > revokedAt + 20_000 && call.call.ends.every(({ tally }) => tally.report.silence < 500);
   const decided = () => after("connectionlost") || flows();
-  const problem = await until(decided, "the call goes on, or is told to be lost", 75_000).then(() => null, String);
+  let problem = await until(decided, "the call goes on, or is told to be lost", 75_000).then(() => null, String);
+  if (!problem && !after("connectionlost")) {
+    // What flows may still be the path of the generation before, which ends with its credential: both ends must be able to move on.
+    const from = Date.now();
+    const moved = (index) => call.heard.some(({ at, type, detail }) => at >= from && type === "restarted" && detail.connection === index);
+    await session.refresh();
+    problem = await until(() => after("connectionlost") || (moved(0) && moved(1)), "both ends move over to another credential", 60_000).then(() => null, String);
+  }
   return { problem, lost: after("connectionlost"), took: Date.now() - revokedAt, ...(await call.finish()), revokedAt };
 }
 

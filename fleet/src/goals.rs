@@ -11,7 +11,7 @@ const PEAK_TO_MEAN: f64 = 1.3;
 const SPIKE: f64 = 6.0;
 /// So many of all sessions may be without a live credential after an outage that all but outlasted the margin: with seconds
 /// left to live, some are refused by a backend that everyone else asks too.
-const LAPSED: f64 = 0.001;
+const LAPSED: f64 = 0.0001;
 
 /// What was missed, in sentences.
 pub fn missed(runs: &[Run]) -> Vec<String> {

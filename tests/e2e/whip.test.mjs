@@ -14,19 +14,13 @@ const [, PUBLISH] = /```js\n((?:(?!```)[^])*application\/sdp(?:(?!```)[^])*)```/
 async function publish({ code, endpoint, token }) {
   const { openTurnSession } = await import("/pkg/index.js");
   const { selectedPair, until } = await import("/harness/call.mjs");
+  const { pictures } = await import("/harness/kept-call.mjs");
   const session = await openTurnSession({ source: "/turn", trickle: false });
   const turn = {
     createPeerConnection: () => session.createPeerConnection({ iceTransportPolicy: "relay" }),
     localDescription: (pc) => session.localDescription(pc),
   };
-  const canvas = document.createElement("canvas");
-  const context = canvas.getContext("2d");
-  let frame = 0;
-  setInterval(() => {
-    context.fillStyle = `hsl(${frame++ % 360} 80% 50%)`;
-    context.fillRect(0, 0, canvas.width, canvas.height);
-  }, 40);
-  const stream = canvas.captureStream(25);
+  const stream = pictures();
   const AsyncFunction = (async () => {}).constructor;
   const { pc, resource } = await new AsyncFunction("turn", "stream", "endpoint", "token", `${code}\nreturn { pc, resource };`)(
     turn, stream, endpoint, token);

@@ -18,7 +18,8 @@ export const end = (engine) => core.end(engine);
 
 /** Tells a session what happened, or asks it: the rows that it answers with. */
 export function exchange(engine, what, id = 0, number = 0, text = "", more = "") {
-  const [first, second] = [text, more].map((part) => encoder.encode(part));
+  // Nothing stays nothing: it can be written as well.
+  const [first, second] = [text, more].map((part) => part && encoder.encode(part));
   // Each call may grow the memory, which is then another buffer.
   const bytes = (place, length) => new Uint8Array(core.memory.buffer, place, length);
   const input = core.input(engine, first.length + second.length);

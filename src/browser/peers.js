@@ -6,21 +6,22 @@ const EVENTS = ["signalingstatechange", "iceconnectionstatechange", "connections
 const SIGNALING = { stable: 0, "have-local-offer": 1, "have-remote-pranswer": 1, closed: 3 };
 const ICE = { new: 0, checking: 1, connected: 2, completed: 2, disconnected: 3, failed: 4 };
 
-/** What a connection shows now, as engine.rs takes it: the states in one number, the two descriptions. */
-export function facts(pc) {
+const transports = (pc) => [pc.sctp, ...pc.getSenders()].map((user) => user?.transport);
+
+// As engine.rs takes them: all in one number.
+function states(pc) {
   // Chromium leaves iceConnectionState at "disconnected" when the connection has failed.
   const failed = pc.connectionState === "failed" && pc.iceConnectionState === "disconnected";
   // Firefox ends the DTLS transport together with ICE, and no restart revives it; Chromium keeps it.
-  const lost = [pc.sctp, ...pc.getSenders()].some((user) => ["failed", "closed"].includes(user?.transport?.state));
-  return [
-    (SIGNALING[pc.signalingState] ?? 2) +
-      8 * (failed ? ICE.failed : ICE[pc.iceConnectionState] ?? 0) +
-      (pc.iceGatheringState === "gathering" ? 64 : 0) +
-      (lost ? 128 : 0),
-    pc.localDescription?.sdp ?? "",
-    pc.remoteDescription?.sdp ?? "",
-  ];
+  const lost = transports(pc).some((transport) => ["failed", "closed"].includes(transport?.state));
+  return (SIGNALING[pc.signalingState] ?? 2) +
+    8 * (failed ? ICE.failed : ICE[pc.iceConnectionState] ?? 0) +
+    (pc.iceGatheringState === "gathering" ? 64 : 0) +
+    (lost ? 128 : 0);
 }
+
+/** What a connection shows now: the states, the two descriptions. */
+export const facts = (pc) => [states(pc), pc.localDescription?.sdp ?? "", pc.remoteDescription?.sdp ?? ""];
 
 /** The usernames in a connection's configuration, one a line. */
 export const usernames = (pc) => pc.getConfiguration().iceServers?.map(({ username }) => username ?? "").join("\n") ?? "";
@@ -28,12 +29,21 @@ export const usernames = (pc) => pc.getConfiguration().iceServers?.map(({ userna
 /** The selected candidate pairs, one a line; empty while there is none. */
 export async function selectedPairs(pc) {
   const lines = [];
+  const add = (type, ufrag, id) => lines.push(`${type} ${ufrag ?? ""} ${id}`);
   try {
+    // Chromium tells at once, in a hundredth of the time that its statistics take.
+    if (globalThis.RTCIceTransport?.prototype.getSelectedCandidatePair) {
+      for (const ice of new Set(transports(pc).map((transport) => transport?.iceTransport))) {
+        const local = ice?.getSelectedCandidatePair()?.local;
+        if (local) add(local.type, local.usernameFragment, local.candidate);
+      }
+      return lines.join("\n");
+    }
     const report = await pc.getStats();
     report.forEach(({ type, selectedCandidatePairId: id }) => {
       const pair = type === "transport" && report.get(id);
       const local = pair && report.get(pair.localCandidateId);
-      if (local) lines.push(`${local.candidateType} ${local.usernameFragment ?? ""} ${id}`);
+      if (local) add(local.candidateType, local.usernameFragment, id);
     });
   } catch {
     // A closed connection may refuse its statistics: it has no selected pair.
@@ -70,6 +80,19 @@ export class Peers {
 
   extra(id) {
     return this.#peers.get(id).extra;
+  }
+
+  facts(id, pc) {
+    const shown = facts(pc);
+    this.#peers.get(id).states = shown[0];
+    return shown;
+  }
+
+  /** Whether it may show something else than last time. Descriptions change while the signalling state is not stable, which
+   * events tell of; they are not read here, for that takes Firefox longer than all else. */
+  changed(id, pc) {
+    const shown = states(pc);
+    return (shown & 7) !== SIGNALING.stable || shown !== this.#peers.get(id).states;
   }
 
   remove(id) {

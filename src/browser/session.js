@@ -141,7 +141,11 @@ export class TurnSession extends EventTarget {
     const id = this.#peers.id(pc);
     if (id === undefined) return;
     if (type === "icecandidateerror") this.#report(report.CANDIDATE_ERROR, id, errorCode, url ?? "");
-    else this.#report(report.OBSERVED, id, ...facts(pc));
+    else this.#observe(id, pc);
+  }
+
+  #observe(id, pc) {
+    this.#report(report.OBSERVED, id, ...this.#peers.facts(id, pc));
   }
 
   #detach(id) {
@@ -174,7 +178,7 @@ export class TurnSession extends EventTarget {
       try {
         if (!pc || pc.signalingState === "closed") return this.#detach(id);
         // What it shows now was gathered from the servers before.
-        this.#report(report.OBSERVED, id, ...facts(pc));
+        if (this.#peers.changed(id, pc)) this.#observe(id, pc);
         // Read back and only iceServers replaced: what a configuration leaves out falls back to its default.
         if (this.#applied.version !== version) this.#applied = { version, servers: this.#servers() };
         pc.setConfiguration({ ...pc.getConfiguration(), iceServers: [...this.#applied.servers, ...this.#peers.extra(id)] });

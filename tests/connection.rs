@@ -983,6 +983,38 @@ fn a_pair_that_firefox_selects_late_ends_its_restart() {
 }
 
 #[test]
+fn a_restart_that_firefox_slept_through_has_its_time_after_the_sleep() {
+    for (revoked, selects) in [(false, true), (false, false), (true, true), (true, false)] {
+        let mut call = Call::one_sided(Policy::Relayed);
+        call.ends[0].tells_ufrag = false;
+        call.connects = false;
+        call.apply(0, 10 * MINUTE);
+        call.ends[0].shows_pair = false;
+        call.run(SECOND);
+        if revoked {
+            call.ends[0].engine.restamp(stamp(2, call.now));
+        }
+        call.now += MINUTE;
+        let woke = call.now;
+        call.drive(0);
+        call.run(2 * SECOND);
+        assert_eq!(call.told(&Act::Lost), 0);
+        if selects {
+            call.ends[0].shows_pair = true;
+            call.happen(0, Happening::Selected("a1".into()));
+        }
+        call.run(MINUTE);
+        let lost = call.log.iter().find(|(_, _, act)| *act == Act::Lost);
+        let wait = if revoked { 5 } else { 15 };
+        assert_eq!(
+            lost.map(|(at, _, _)| *at),
+            (!selects).then_some(woke + wait * SECOND)
+        );
+        assert_eq!(call.told_restarted(), usize::from(selects));
+    }
+}
+
+#[test]
 fn servers_applied_during_a_restart_that_does_not_connect_wait_until_it_is_over() {
     for completes in [true, false] {
         let mut call = Call::one_sided(Policy::Relayed);

@@ -597,6 +597,13 @@ impl Connection {
         now: Instant,
         commands: &mut Vec<Command>,
     ) -> Instant {
+        // A page that slept in the middle of a restart gives it its time anew.
+        if self.doomed_from() < NEVER
+            && now >= self.inspected + STALL_MS
+            && let Some(generation) = &mut self.generation
+        {
+            generation.negotiated = now;
+        }
         // Told once there are servers for another connection.
         let doomed = self.doomed_from();
         let lost = now >= doomed || self.facts.lost && self.interrupted < NEVER;

@@ -49,9 +49,9 @@ export class TurnSession extends EventTarget {
   // The servers of the version applied last: each connection gets the same.
   #applied = {};
   #controller;
-  // What JavaScript threw during the last fetch, and at the last setConfiguration.
+  // What JavaScript threw during the last fetch, and at each connection's last setConfiguration that failed.
   #cause;
-  #refusal;
+  #refusals = {};
   #timer;
   #deafen;
   #revoking;
@@ -150,6 +150,7 @@ export class TurnSession extends EventTarget {
 
   #detach(id) {
     this.#peers.remove(id);
+    delete this.#refusals[id];
     this.#report(report.DETACHED, id);
   }
 
@@ -184,8 +185,8 @@ export class TurnSession extends EventTarget {
         pc.setConfiguration({ ...pc.getConfiguration(), iceServers: [...this.#applied.servers, ...this.#peers.extra(id)] });
         this.#report(report.APPLIED, id, version);
       } catch (error) {
-        this.#refusal = error?.message ? error : Error(String(error));
-        this.#report(report.APPLY_FAILED, id, version, this.#refusal.message);
+        const refusal = (this.#refusals[id] = error?.message ? error : Error(String(error)));
+        this.#report(report.APPLY_FAILED, id, version, refusal.message);
       }
     },
     inspect: async (id) => {
@@ -230,7 +231,7 @@ export class TurnSession extends EventTarget {
     },
     expired: (row) => ({ error: errorFrom(row) }),
     applied: (id) => ({ connection: this.#peers.get(id) }),
-    applyerror: (id, row) => ({ connection: this.#peers.get(id), error: errorFrom(row, this.#refusal) }),
+    applyerror: (id, row) => ({ connection: this.#peers.get(id), error: errorFrom(row, this.#refusals[id]) }),
     restarting: (id, initiator, reason) => ({ connection: this.#peers.get(id), initiator, reason }),
     restarted: (id, initiator, duration) => ({ connection: this.#peers.get(id), initiator, duration }),
     restartstalled: (id) => ({ connection: this.#peers.get(id), message: STALLED }),
@@ -301,9 +302,9 @@ export class TurnSession extends EventTarget {
     const names = usernames(pc);
     const known = this.#peers.id(pc);
     const id = known ?? this.#peers.add(pc, []);
-    this.#refusal = undefined;
+    delete this.#refusals[id];
     this.#report(report.ATTACHED, id, states + 256 * (policy & 255), `${names}\0${local}`, remote);
-    const cause = this.#refusal;
+    const cause = this.#refusals[id];
     if (known !== undefined || !cause) return;
     this.#detach(id);
     fail("apply-failed", `setConfiguration refused the session's servers: ${cause.message}`, { cause });

@@ -130,6 +130,30 @@ describe("many connections", { concurrency: true }, () => {
         }
       });
 
+      it("each refusal of a setConfiguration is the cause of its own connection's error", async () => {
+        const causes = await stage.run(async () => {
+          const { openTurnSession } = await import("/pkg/index.js");
+          const { until } = await import("/harness/call.mjs");
+          const session = await openTurnSession({ source: "/turn" });
+          const connections = [1, 2].map((place) => {
+            const pc = session.createPeerConnection();
+            pc.setConfiguration = () => {
+              throw new RangeError(`refused by ${place}`);
+            };
+            return pc;
+          });
+          const causes = [];
+          session.addEventListener("applyerror", ({ detail: { connection, error } }) =>
+            causes.push([connections.indexOf(connection) + 1, error.cause instanceof RangeError && error.cause.message]));
+          await session.refresh();
+          await until(() => causes.length >= 2, "both were tried");
+          for (const pc of connections) pc.close();
+          await session.close();
+          return causes;
+        });
+        assert.deepEqual(causes, [[1, "refused by 1"], [2, "refused by 2"]]);
+      });
+
       for (const thrown of THROWN) {
         it(`a setConfiguration that throws ${thrown} is told of, and the others are served`, async () => {
           const result = await stage.run(async (thrown) => {

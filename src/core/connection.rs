@@ -496,7 +496,7 @@ impl Connection {
         }
     }
 
-    /// From when on a restart counts as one that ends the connection. Firefox goes on calling it connected while it has no
+    /// From when on, if ever, a restart counts as one that ends the connection. Firefox goes on calling it connected while it has no
     /// selected pair, and the path of the generation before may even carry on until its credential ends; but a further restart
     /// leaves it connected with nothing coming through, for good.
     fn doomed_from(&self) -> Instant {
@@ -504,7 +504,6 @@ impl Connection {
             Some(generation)
                 if generation.restart
                     && !generation.done
-                    && generation.negotiated < NEVER
                     && self.blank
                     && self.facts.ice == Ice::Connected
                     && !self.told_lost =>
@@ -618,10 +617,7 @@ impl Connection {
             commands.push(Command::Act(self.id, Act::Stalled));
             silent = NEVER;
         }
-        let mut next = self.look(now, commands).min(silent);
-        if now < doomed {
-            next = next.min(doomed);
-        }
+        let next = self.look(now, commands).min(silent);
         let busy = self.busy_until(now);
         let (cause, moment) = self.wanted(fetching);
         if busy > now {

@@ -1435,6 +1435,16 @@ fn a_repair_that_no_offer_followed_is_told_as_stalled_though_the_path_came_back(
 }
 
 #[test]
+fn a_restart_that_was_asked_for_is_looked_at_again_when_it_counts_as_stalled() {
+    let mut call = Call::one_sided(Policy::Relayed);
+    call.ends[0].negotiates = false;
+    call.apply(0, 10 * MINUTE);
+    call.run(10);
+    let asked = call.restarts()[0].0;
+    assert_eq!(call.ends[0].wake, Some(asked + 5 * SECOND));
+}
+
+#[test]
 fn a_connection_that_is_busy_and_wants_nothing_is_not_looked_at() {
     let mut call = Call::one_sided(Policy::Relayed);
     call.apply(0, 10 * MINUTE);

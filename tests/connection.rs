@@ -751,6 +751,8 @@ fn a_restart_that_is_rolled_back_for_a_plain_renegotiation_still_comes() {
     let settled = call.log.len();
     call.run(20 * MINUTE);
     assert_eq!(call.log.len(), settled, "no end to it: {:?}", call.log);
+    // The browser remembers it by itself.
+    assert_eq!(call.restarts().len(), 1);
 }
 
 #[test]

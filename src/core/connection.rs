@@ -221,6 +221,8 @@ pub struct Connection {
     pub policy: Policy,
     /// The version that was last handed to the browser for it: a refusal is not repeated.
     pub offered: u64,
+    /// When it is driven next, if nothing happens.
+    pub due: Instant,
     facts: Facts,
     servers: Stamp,
     generation: Option<Box<Generation>>,
@@ -252,6 +254,7 @@ impl Connection {
             id,
             policy,
             offered: servers.version,
+            due: 0,
             facts: Facts::NEW,
             servers,
             generation: None,
@@ -296,6 +299,7 @@ impl Connection {
 
     /// The credential of these servers lives until another moment than was thought.
     pub fn restamp(&mut self, servers: Stamp) {
+        self.due = 0;
         if self.servers.version == servers.version {
             self.servers = servers;
         }
@@ -659,6 +663,14 @@ impl Connection {
         ));
         commands.push(Command::Act(self.id, Act::Restart));
         next.min(now + STALL_MS)
+    }
+
+    /// Whether driving it now would do nothing, and not bring it forward.
+    pub fn rests(&self, fetching: bool, proof: &Proof, now: Instant) -> bool {
+        let (mut copy, mut proof, mut commands) = (self.clone(), proof.clone(), Vec::new());
+        let wanted = proof.is_wanted();
+        let next = copy.drive(fetching, &mut proof, now, &mut commands);
+        commands.is_empty() && next >= self.due && proof.is_wanted() == wanted
     }
 
     /// Looks at the selected pairs if that is due; tells when it will be.

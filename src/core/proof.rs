@@ -56,6 +56,11 @@ impl Proof {
         holds
     }
 
+    /// Whether something waits for a relay.
+    pub fn is_wanted(&self) -> bool {
+        self.wanted
+    }
+
     /// What waited for a relay waits from this moment on: both ends of a call may have waited for the same one.
     pub fn restored(&self) -> Instant {
         self.restored

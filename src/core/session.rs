@@ -366,6 +366,13 @@ impl Session {
             }
             return;
         }
+        let concerned = match &input {
+            Input::Applied { connection, .. }
+            | Input::ApplyFailed { connection, .. }
+            | Input::Observed { connection, .. }
+            | Input::Inspected { connection, .. } => Some(*connection),
+            _ => None,
+        };
         match input {
             Input::Open => {
                 self.opening = Some(now);
@@ -478,7 +485,7 @@ impl Session {
             }
             Input::Close { revoke } => self.close(revoke, now, commands),
         }
-        self.settle(now, commands);
+        self.settle(concerned, now, commands);
     }
 
     // ---- what is asked -------------------------------------------------------------------------------------------
@@ -890,14 +897,21 @@ impl Session {
 
     // ---- after every input ---------------------------------------------------------------------------------------
 
-    fn settle(&mut self, now: Instant, commands: &mut Vec<Command>) {
+    /// `concerned`: the one connection that something happened to, if it was to one.
+    fn settle(
+        &mut self,
+        concerned: Option<ConnectionId>,
+        now: Instant,
+        commands: &mut Vec<Command>,
+    ) {
         if self.closed {
             return;
         }
         self.settle_expiry(now, commands);
         if self.held.is_some()
             && self.connections.iter().any(|connection| {
-                connection.gathered_version() == self.version
+                concerned.is_none_or(|id| id == connection.id)
+                    && connection.gathered_version() == self.version
                     && connection.is_suspect_since(self.since)
             })
         {
@@ -907,7 +921,7 @@ impl Session {
             self.send(self.plan.reason, now, commands);
         }
         let mut next = now + TIMER_MOST_MS;
-        self.settle_connections(now, &mut next, commands);
+        self.settle_connections(concerned, now, &mut next, commands);
         if let Some(held) = &self.held
             && !self.told_expired
         {
@@ -944,6 +958,7 @@ impl Session {
 
     fn settle_connections(
         &mut self,
+        concerned: Option<ConnectionId>,
         now: Instant,
         wake: &mut Instant,
         commands: &mut Vec<Command>,
@@ -951,11 +966,17 @@ impl Session {
         let expired = self.is_expired(now);
         let fetching = self.fetch.is_some() || expired && !self.refused;
         for connection in &mut self.connections {
+            if concerned.is_some_and(|id| id != connection.id) && now < connection.due {
+                debug_assert!(connection.rests(fetching, &self.proof, now));
+                *wake = connection.due.min(*wake);
+                continue;
+            }
+            // Until it is known better.
+            connection.due = now;
+            let mut busy = NEVER;
             if connection.offered != self.version && !expired {
-                let busy = connection.busy_until(now);
-                if busy > now {
-                    *wake = busy.min(*wake);
-                } else {
+                busy = connection.busy_until(now);
+                if busy <= now {
                     connection.offered = self.version;
                     commands.push(Command::Apply {
                         connection: connection.id,
@@ -966,7 +987,12 @@ impl Session {
                 }
             }
             let next = connection.drive(fetching, &mut self.proof, now, commands);
+            let next = next.min(busy);
             *wake = next.min(*wake);
+            // One that waits for a relay says so again each time.
+            if !self.proof.is_wanted() {
+                connection.due = next;
+            }
         }
         // An expired credential proves nothing, and the fresh one is told of by itself.
         if !expired {

@@ -276,7 +276,11 @@ export interface TurnSessionEventMap {
     /** What is missing, in a sentence. */
     message: string;
   }>;
-  /** A connection cannot be repaired: build a new one, for which the session holds servers. */
+  /**
+   * A connection cannot be repaired, or not for much longer: build a new one, for which the session holds servers, then close this one. In
+   * Firefox each ICE restart takes longer than the one before, and one that takes over 5 s ends the call; the event comes while the path
+   * still works once the last restart took over 4 s.
+   */
   connectionlost: CustomEvent<{
     /** Which one. */
     connection: RTCPeerConnection;

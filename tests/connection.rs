@@ -865,7 +865,7 @@ fn a_gathering_that_never_completes_blocks_for_five_seconds_only() {
 }
 
 #[test]
-fn a_restart_that_does_not_connect_is_over_after_fifteen_seconds_and_polling_ends() {
+fn a_restart_that_does_not_connect_is_looked_at_less_often_after_fifteen_seconds() {
     let mut call = Call::one_sided(Policy::Relayed);
     call.connects = false;
     call.apply(0, 10 * MINUTE);
@@ -873,8 +873,11 @@ fn a_restart_that_does_not_connect_is_over_after_fifteen_seconds_and_polling_end
     call.run(MINUTE);
     assert_eq!(call.restarts().len(), 1);
     let polls = call.ends[0].inspections.clone();
-    assert!(polls.iter().all(|at| *at <= began + 16 * SECOND));
-    assert!(polls.iter().filter(|at| **at > began).count() > 100);
+    let during = |from, to| polls.iter().filter(|at| (from..to).contains(*at)).count();
+    assert!(during(began, began + 15 * SECOND) > 100);
+    // Until it is given up, and its relays are to be raised.
+    assert_eq!(during(began + 16 * SECOND, began + 42 * SECOND), 5);
+    assert_eq!(during(began + 42 * SECOND, call.now), 0);
 
     // The old pair lives on; the next servers get their restart all the same.
     call.connects = true;
@@ -902,6 +905,133 @@ fn a_restart_answered_with_a_dead_credential_keeps_fresh_servers_waiting_for_a_s
         let until = call.ends[0].engine.busy_until(call.now + SECOND - 200);
         assert_eq!(until, negotiated + wait);
     }
+}
+
+#[test]
+fn relays_are_raised_where_a_restart_leaves_a_pair_of_before_selected() {
+    for policy in [Policy::Relayed, Policy::Always, Policy::Never] {
+        let mut call = Call::one_sided(policy);
+        call.connects = false;
+        call.apply(0, 10 * MINUTE);
+        if policy == Policy::Never {
+            call.ends[0].armed = true;
+            call.offer(0);
+        }
+        let negotiated = call.now + 1 + 2 * call.delay;
+        call.run(MINUTE);
+        let raises: Vec<_> = call
+            .log
+            .iter()
+            .filter(|(.., act)| *act == Act::Raise)
+            .collect();
+        if policy == Policy::Never {
+            assert_eq!(raises, [] as [&(u64, usize, Act); 0]);
+            continue;
+        }
+        let [(at, ..)] = raises[..] else {
+            panic!("{raises:?}");
+        };
+        let waited = at - negotiated;
+        assert!((35_000..40_200).contains(&waited), "{waited}");
+        // They are applied again; the other end has a few seconds for the same.
+        assert_eq!(call.ends[0].engine.offered, 0);
+        let (end, now) = (&mut call.ends[0], call.now);
+        end.engine
+            .applied(stamp(end.version, now + HOUR), false, now);
+        call.connects = true;
+        call.drive(0);
+        call.run(MINUTE);
+        assert_eq!(call.restarts()[1..], [(now + 3 * SECOND, 0)]);
+        assert_eq!(call.told_restarted(), 1);
+        assert_eq!(call.told(&Act::Raise), 1);
+    }
+}
+
+#[test]
+fn relays_are_not_raised_for_a_pair_that_is_not_relayed_or_gone_or_interrupted() {
+    for case in 0..4 {
+        let mut call = Call::one_sided(Policy::Always);
+        call.connects = false;
+        call.apply(0, 10 * MINUTE);
+        call.run(SECOND);
+        match case {
+            0 => call.ends[0].pair.relayed = false,
+            1 => call.ends[0].shows_pair = false,
+            2 => call.set_ice(0, Ice::Disconnected),
+            _ => {}
+        }
+        call.run(20 * SECOND);
+        let mut commands = Vec::new();
+        let raised = call.ends[0].engine.raise(5_000, call.now, &mut commands);
+        assert_eq!(raised, case == 3, "{case}");
+        assert_eq!(
+            acts(commands),
+            if raised { vec![Act::Raise] } else { vec![] }
+        );
+    }
+}
+
+#[test]
+fn relays_are_raised_for_new_servers_once_a_restart_has_left_the_pair_of_before_for_five_seconds() {
+    let mut call = Call::one_sided(Policy::Relayed);
+    call.connects = false;
+    call.apply(0, 10 * MINUTE);
+    let mut commands = Vec::new();
+    assert!(!call.ends[0].engine.raise(5_000, call.now, &mut commands));
+    call.run(SECOND);
+    let negotiated = call.restarts()[0].0 + 1 + 2 * call.delay;
+    let engine = &mut call.ends[0].engine;
+    assert!(!engine.raise(5_000, negotiated + 4_999, &mut commands));
+    assert!(engine.raise(5_000, negotiated + 5_000, &mut commands));
+    // Once for each restart.
+    assert!(!engine.raise(5_000, negotiated + 5_001, &mut commands));
+    assert_eq!(engine.gathered_version(), 0);
+}
+
+#[test]
+fn relays_are_raised_sixteen_times_at_the_most() {
+    let mut call = Call::one_sided(Policy::Relayed);
+    call.connects = false;
+    for _ in 0..30 {
+        call.apply(0, 10 * MINUTE);
+        call.run(MINUTE);
+    }
+    assert_eq!(call.told(&Act::Raise), 16);
+}
+
+/// A call in Firefox whose restarts take that long to select a pair, one after the other; how often the loss of its connection is
+/// told after each.
+fn lost_after(waits: &[u64], shows_pair: bool) -> Vec<usize> {
+    let mut call = Call::one_sided(Policy::Relayed);
+    let mut told = Vec::new();
+    for (number, wait) in waits.iter().enumerate() {
+        call.ends[0].tells_ufrag = false;
+        call.connects = false;
+        call.apply(0, 10 * MINUTE);
+        call.ends[0].shows_pair = shows_pair;
+        call.run(1 + 2 * call.delay + wait);
+        call.ends[0].shows_pair = true;
+        call.happen(0, Happening::Selected(format!("a{}", number + 1)));
+        call.run(MINUTE);
+        assert_eq!(call.told_restarted(), number + 1);
+        told.push(call.told(&Act::Lost));
+    }
+    // Until it is replaced it goes on like any other.
+    assert_eq!(call.restarts().len(), waits.len());
+    told
+}
+
+#[test]
+fn a_connection_whose_restarts_take_ever_longer_in_firefox_is_told_of_once_before_one_ends_it() {
+    assert_eq!(
+        lost_after(&[1_000, 2_100, 3_200, 4_300, 4_500], false),
+        [0, 0, 0, 1, 1]
+    );
+    // A single one that took long had another cause.
+    assert_eq!(lost_after(&[300, 4_500, 300, 4_500], false), [0; 4]);
+    assert_eq!(lost_after(&[2_100, 3_700, 3_800], false), [0; 3]);
+    // Elsewhere the pair of before stays selected meanwhile.
+    assert_eq!(lost_after(&[1_000, 2_100, 3_200, 4_300], true), [0; 4]);
 }
 
 #[test]

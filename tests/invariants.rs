@@ -501,6 +501,10 @@ impl Model {
                     );
                     assert!(self.connections.contains(&connection));
                 }
+                // With more in them than before.
+                Command::Act(connection, Act::Raise) => {
+                    self.offered.entry(connection).and_modify(|last| *last -= 1);
+                }
                 Command::Act(connection, Act::Restart) => {
                     let facts = &self.driver.facts[&connection];
                     assert_eq!(facts.signaling, Signaling::Stable, "a restart in between");

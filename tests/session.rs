@@ -10,7 +10,7 @@ mod driver;
 
 use driver::{
     Dated, Driver, SECRET, TURN, apply, connected, credential, fetch, network, options,
-    refresh_error, refreshed, response, status, status_changed, undated,
+    refresh_error, refreshed, relayed, response, status, status_changed, undated,
 };
 use turn_wasm::core::connection::{Act, Cause, Facts, Ice, Initiator, Pair, Policy, Signaling};
 use turn_wasm::core::failure::{Code, Failure};
@@ -1823,6 +1823,68 @@ fn a_connection_made_during_a_lapse_that_could_not_connect_is_restarted_with_the
         commands.contains(&Command::Act(1, Act::Restart)),
         "{commands:?}"
     );
+}
+
+#[test]
+fn servers_whose_relays_are_raised_are_applied_again_and_the_connection_restarted() {
+    let mut driver = Driver::opened(600.0);
+    driver.relayed_connection(1, connected());
+    driver.input(Input::Refresh);
+    driver.fetched(credential("bob", 600.0));
+    driver.forward(2 * SECOND);
+    let second = |signaling| Facts {
+        signaling,
+        ufrag: Some("second".into()),
+        ..connected()
+    };
+    driver.observe(1, second(Signaling::HaveLocalOffer));
+    driver.observe(1, second(Signaling::Stable));
+    // The pair of before stays selected. The last servers are those of a refresh, which come at once.
+    let mut log = Vec::new();
+    for tick in 0..500 {
+        log.extend(driver.input(Input::Inspected {
+            connection: 1,
+            pairs: vec![relayed("pair", "first")],
+        }));
+        log.extend(undated(driver.forward(100)));
+        if tick == 480 {
+            driver.observe(
+                1,
+                Facts {
+                    ufrag: Some("third".into()),
+                    ..second(Signaling::HaveLocalOffer)
+                },
+            );
+            driver.observe(
+                1,
+                Facts {
+                    ufrag: Some("third".into()),
+                    ..second(Signaling::Stable)
+                },
+            );
+        }
+    }
+    driver.forward(6 * SECOND);
+    driver.input(Input::Refresh);
+    log.extend(driver.fetched(credential("carol", 600.0)));
+    let once = |version| {
+        [
+            Command::Act(1, Act::Raise),
+            Command::Apply {
+                connection: 1,
+                version,
+            },
+            Command::Emit(Event::Applied(1)),
+        ]
+    };
+    let restart = Command::Act(1, Act::Restart);
+    let wanted: Vec<_> = once(2)
+        .into_iter()
+        .chain([restart.clone()])
+        .chain(once(3))
+        .collect();
+    log.retain(|command| wanted.contains(command) || *command == restart);
+    assert_eq!(log, wanted);
 }
 
 #[test]

@@ -65,7 +65,7 @@ export class Peers {
   add(pc, extra) {
     const id = ++this.#last;
     this.#ids.set(pc, id);
-    this.#peers.set(id, { weak: new WeakRef(pc), extra });
+    this.#peers.set(id, { weak: new WeakRef(pc), extra, raises: 0 });
     for (const event of EVENTS) pc.addEventListener(event, this.#listener);
     return id;
   }
@@ -78,8 +78,16 @@ export class Peers {
     return this.#peers.get(id)?.weak.deref();
   }
 
-  extra(id) {
-    return this.#peers.get(id).extra;
+  raise(id) {
+    this.#peers.get(id).raises++;
+  }
+
+  /** A connection's servers: these, its own, and what raises its relays: Chromium ranks a relay by the number of TURN URLs that come
+   * after its own, and takes no second relay from a URL that comes twice. */
+  servers(id, ours) {
+    const { extra, raises } = this.#peers.get(id);
+    const turn = ours.find(({ credential }) => credential);
+    return [...ours, ...extra, ...Array(raises).fill({ ...turn, urls: turn?.urls[0] })];
   }
 
   facts(id, pc) {

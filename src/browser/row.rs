@@ -197,6 +197,7 @@ impl Rows {
         let name = match act {
             Act::Inspect => return self.named("inspect", id),
             Act::Restart => return self.named("restart", id),
+            Act::Raise => return self.named("raise", id),
             Act::Restarting { .. } => "restarting",
             Act::Restarted { .. } => "restarted",
             Act::Stalled => "restartstalled",

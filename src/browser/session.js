@@ -182,7 +182,7 @@ export class TurnSession extends EventTarget {
         if (this.#peers.changed(id, pc)) this.#observe(id, pc);
         // Read back and only iceServers replaced: what a configuration leaves out falls back to its default.
         if (this.#applied.version !== version) this.#applied = { version, servers: this.#servers() };
-        pc.setConfiguration({ ...pc.getConfiguration(), iceServers: [...this.#applied.servers, ...this.#peers.extra(id)] });
+        pc.setConfiguration({ ...pc.getConfiguration(), iceServers: this.#peers.servers(id, this.#applied.servers) });
         this.#report(report.APPLIED, id, version);
       } catch (error) {
         const refusal = (this.#refusals[id] = error?.message ? error : Error(String(error)));
@@ -196,6 +196,7 @@ export class TurnSession extends EventTarget {
     },
     prove: async (version) => this.#tell(report.PROVEN, version, await prove(this.#servers(), TIMEOUT)),
     restart: (id) => this.#peers.get(id)?.restartIce(),
+    raise: (id) => this.#peers.raise(id),
     revoke: (names) => {
       if (!this.#revoke) return;
       const warn = (shown, error) => this.#emit("warning", {

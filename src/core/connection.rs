@@ -26,7 +26,18 @@ const GATHERING_MS: u64 = 5_000;
 const CONNECTING_MS: u64 = 15_000;
 /// So is one whose pair is not selected after this long while a path works. Chromium's controlled end keeps the old
 /// pair until something comes over the new one, which on an idle data channel takes half a minute.
-const SELECTING_MS: u64 = 5_000;
+pub const SELECTING_MS: u64 = 5_000;
+/// One that has left a pair of before selected for this long, on a path that works, is outranked: long after an idle channel
+/// would have moved over.
+const OUTRANKED_MS: u64 = 35_000;
+/// How often a connection's relays are raised at the most. Chromium takes 32 TURN URLs.
+const RAISES_MOST: u32 = 16;
+/// Firefox waits between two requests to TURN servers of one connection, and adds up these waits over all its generations:
+/// each restart finds its first relay later than the one before. After a restart that took this long to select a pair, in
+/// milliseconds, a later one will take over five seconds, at which Firefox ends the call.
+const WORN_MS: u64 = 4_000;
+/// So long that another cause must have been there twice.
+const WEARING_MS: u64 = 2_000;
 /// How often the selected pair is looked at while a restart is in progress.
 const POLL_MS: u64 = 100;
 /// How often the selected pair is looked at while a connection that is not relayed has old servers.
@@ -168,6 +179,8 @@ pub enum Act {
     Inspect,
     /// Call `restartIce()`.
     Restart,
+    /// From now on give the servers to this connection so that its relays rank higher than before; [`Command::Apply`] follows.
+    Raise,
     Restarting {
         initiator: Initiator,
         cause: Cause,
@@ -204,6 +217,11 @@ impl Generation {
     fn is_settling(&self, now: Instant) -> bool {
         let time = self.negotiated..self.negotiated + CONNECTING_MS;
         self.restart && !self.done && time.contains(&now)
+    }
+
+    /// It is the outcome of a restart whose pair is not selected yet, or never will be.
+    fn is_unfinished(&self) -> bool {
+        self.restart && !self.done && self.negotiated < NEVER
     }
 
     fn owns(&self, pair: &Pair) -> bool {
@@ -243,6 +261,9 @@ pub struct Connection {
     interrupted: Instant,
     settled: Instant,
     repairs: u32,
+    raises: u32,
+    /// How long Firefox was without a pair in the last restart and in the one before, in milliseconds.
+    waits: (u64, u64),
     told_lost: bool,
 }
 
@@ -270,6 +291,8 @@ impl Connection {
             interrupted: NEVER,
             settled: 0,
             repairs: 0,
+            raises: 0,
+            waits: (0, 0),
             told_lost: false,
         }
     }
@@ -283,10 +306,12 @@ impl Connection {
     /// Other servers are in force from now on. `cure`: they replace ones that were refused, here and so perhaps at the
     /// other end, which needs the time for its own: a path that works is not risked meanwhile.
     pub fn applied(&mut self, servers: Stamp, cure: bool, now: Instant) {
+        // The same once more, to rank higher, which takes both ends.
+        let raised = self.servers.version == servers.version;
         self.servers = servers;
         self.stalled = false;
         self.owe(now);
-        if cure && self.facts.ice == Ice::Connected {
+        if (cure || raised) && self.facts.ice == Ice::Connected {
             self.settled = now + CURED_MS + self.second();
         }
     }
@@ -409,6 +434,7 @@ impl Connection {
         self.inspected = now;
         // A path that broke leaves no selected pair behind, nor does in Firefox a restart that does not connect, which it goes on
         // calling connected. What the path was like still decides about its repair.
+        let was_blank = self.blank;
         self.blank = pairs.is_empty();
         if !self.blank {
             self.pairs = Arc::new(pairs);
@@ -433,8 +459,45 @@ impl Connection {
                         duration: now.saturating_sub(generation.began),
                     },
                 ));
+                let last = self.waits.0;
+                let wait = if was_blank {
+                    now.saturating_sub(generation.negotiated)
+                } else {
+                    0
+                };
+                self.waits = (wait, last);
+                // Told while the path works, so that another connection can take over first.
+                if wait >= WORN_MS && (WEARING_MS..WORN_MS).contains(&last) {
+                    commands.push(Command::Act(self.id, Act::Lost));
+                }
             }
         }
+        if self.raise(OUTRANKED_MS, now, commands) {
+            self.offered = 0;
+        }
+    }
+
+    /// Gives up a restart, answered at least `patience` milliseconds ago, that Chromium does not move over to while the path of
+    /// before works. It ranks a pair with a peer-reflexive candidate (RFC 8445 section 7.3.1.3), which packets of two generations
+    /// make when a TURN server pauses, above all that later ones bring, and never tries those; the path would end with the old
+    /// credential. Relays of a higher priority win, if both ends have them.
+    pub fn raise(&mut self, patience: u64, now: Instant, commands: &mut Vec<Command>) -> bool {
+        let works = self.facts.ice == Ice::Connected && !self.blank;
+        let may =
+            works && self.is_relayed() && self.policy != Policy::Never && self.raises < RAISES_MOST;
+        let Some(generation) = &mut self.generation else {
+            return false;
+        };
+        let outranked =
+            may && generation.is_unfinished() && now >= generation.negotiated + patience;
+        if outranked {
+            generation.done = true;
+            // It runs on servers from before.
+            generation.servers.version = 0;
+            self.raises += 1;
+            commands.push(Command::Act(self.id, Act::Raise));
+        }
+        outranked
     }
 
     /// Whether a pair was relayed when last looked at.
@@ -677,10 +740,13 @@ impl Connection {
     fn look(&mut self, now: Instant, commands: &mut Vec<Command>) -> Instant {
         let generation = self.generation.as_ref();
         let polled = generation.is_some_and(|generation| generation.is_settling(now));
-        let connected = self.policy == Policy::Relayed && self.facts.ice == Ice::Connected;
-        let since = if polled {
+        let connected = self.facts.ice == Ice::Connected;
+        let kept = !self.blank
+            && connected
+            && generation.is_some_and(|generation| generation.is_unfinished());
+        let since = if polled || kept {
             0
-        } else if connected {
+        } else if connected && self.policy == Policy::Relayed {
             self.owed
         } else {
             NEVER
@@ -694,6 +760,8 @@ impl Connection {
         } else if polled {
             // Polled, for not every browser tells when the pair changes.
             self.inspected + POLL_MS
+        } else if kept {
+            self.inspected + SELECTING_MS
         } else if self.blank {
             // No pair at all is an answer that came too early.
             self.inspected + SETTLE_MS

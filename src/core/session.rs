@@ -10,7 +10,7 @@
 
 use super::clock::{Clock, Instant, NEVER, Now};
 pub use super::connection::ConnectionId;
-use super::connection::{Act, Connection, Facts, Pair, Policy, Stamp};
+use super::connection::{Act, Connection, Facts, Pair, Policy, SELECTING_MS, Stamp};
 use super::decimal::decimal;
 use super::failure::{Code, Failure};
 use super::ice_server::{IceServer, Username};
@@ -978,6 +978,7 @@ impl Session {
                 busy = connection.busy_until(now);
                 if busy <= now {
                     connection.offered = self.version;
+                    connection.raise(SELECTING_MS, now, commands);
                     commands.push(Command::Apply {
                         connection: connection.id,
                         version: self.version,

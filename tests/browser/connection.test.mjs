@@ -125,6 +125,69 @@ for (const name of BROWSERS) {
       assert.deepEqual(result, { code: "apply-failed", before: 1, after: 0 });
     });
 
+    it("a connection that a restart leaves on its pair of before gets the first TURN URL once more with the next servers", async () => {
+      const { lists, servers } = await stage.run(async () => {
+        const { openTurnSession } = await import("/pkg/index.js");
+        const { until, wait } = await import("/harness/call.mjs");
+        /** Shows a relayed path that no restart changes. */
+        class Outranked extends EventTarget {
+          signalingState = "stable";
+          connectionState = "connected";
+          iceConnectionState = "connected";
+          iceGatheringState = "complete";
+          remoteDescription = null;
+          restarts = 0;
+          lists = [];
+          sctp = { transport: { state: "connected", iceTransport: { getSelectedCandidatePair: () => ({ local: { type: "relay", usernameFragment: "0", candidate: "" } }) } } };
+          get localDescription() {
+            return { sdp: `a=ice-ufrag:${this.restarts}\r\n` };
+          }
+          getSenders = () => [];
+          getConfiguration = () => ({});
+          setConfiguration({ iceServers }) {
+            this.lists.push(iceServers);
+          }
+          async getStats() {
+            return new Map([
+              ["t", { type: "transport", selectedCandidatePairId: "p" }],
+              ["p", { type: "candidate-pair", localCandidateId: "l" }],
+              ["l", { type: "local-candidate", candidateType: "relay", usernameFragment: "0" }],
+            ]);
+          }
+          restartIce() {
+            this.restarts++;
+            for (const state of ["have-local-offer", "stable"]) {
+              this.signalingState = state;
+              this.dispatchEvent(new Event("signalingstatechange"));
+            }
+          }
+        }
+        const session = await openTurnSession({ source: "/turn" });
+        const pc = new Outranked();
+        session.attach(pc);
+        const servers = [session.iceServers];
+        for (const count of [1, 2]) {
+          await session.refresh();
+          await until(() => pc.restarts === count, `restart ${count}`, 20_000);
+          servers.push(session.iceServers);
+          // A pair may be selected as late as that.
+          await wait(5100);
+        }
+        await session.refresh();
+        await until(() => pc.lists.length === 4, "applied");
+        servers.push(session.iceServers);
+        await session.close();
+        // WebDriver BiDi brings what comes twice only once.
+        return JSON.parse(JSON.stringify({ lists: pc.lists, servers }));
+      });
+      const added = [0, 0, 1, 2];
+      for (const [index, list] of lists.entries()) {
+        const ours = servers[index];
+        const { urls, ...turn } = ours.find(({ credential }) => credential);
+        assert.deepEqual(list, [...ours, ...Array(added[index]).fill({ urls: urls[0], ...turn })]);
+      }
+    });
+
     it("servers that did not change are not applied again", async () => {
       const [server] = stage.iceServers();
       const result = await stage.run(async (server) => {

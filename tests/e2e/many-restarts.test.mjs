@@ -1,0 +1,121 @@
+// Many restarts of one connection. Firefox slows down at each one, until one ends the call.
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+import { BROWSERS, openBrowser } from "../harness/browsers.mjs";
+import { DemoServer } from "../harness/demo-server.mjs";
+
+const OPTIONS = {
+  firefox: { prefs: { "media.navigator.streams.fake": true } },
+  chromium: { flags: ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"] },
+};
+
+/** What docs/guide.md says that a restart adds in Firefox, ms for each TURN URL and interface: at the end that makes the offers, and
+ * at the other. */
+const ADDED = [
+  { media: false, configuration: {}, added: [20, 20] },
+  { media: true, configuration: {}, added: [100, 20] },
+  { media: true, configuration: { bundlePolicy: "max-bundle" }, added: [40, 20] },
+];
+
+/** Restarts a call without this package, and tells how long each end waited for its first candidate each time, ms. */
+async function waits({ media, configuration, restarts }) {
+  const { selectedPair, until } = await import("/harness/call.mjs");
+  const { iceServers } = await (await fetch("/api/turn-credentials", { method: "POST" })).json();
+  const ends = [0, 1].map(() => new RTCPeerConnection({ iceServers, iceTransportPolicy: "relay", ...configuration }));
+  ends[0].createDataChannel("");
+  if (media) {
+    const stream = await navigator.mediaDevices.getUserMedia({ audio: true, video: true });
+    for (const track of stream.getTracks()) ends[0].addTrack(track, stream);
+  }
+  let began;
+  const found = ends.map(() => new Map());
+  ends.forEach((pc, index) => pc.addEventListener("icecandidate", ({ candidate }) => {
+    if (!candidate?.candidate) return;
+    const { usernameFragment } = candidate;
+    if (!found[index].has(usernameFragment)) found[index].set(usernameFragment, performance.now() - began);
+    ends[1 - index].addIceCandidate(candidate);
+  }));
+  const pairs = [];
+  const [a, b] = ends;
+  for (let restart = 0; restart <= restarts; restart++) {
+    if (restart > 0) a.restartIce();
+    began = performance.now();
+    await a.setLocalDescription();
+    await b.setRemoteDescription(a.localDescription);
+    await b.setLocalDescription();
+    await a.setRemoteDescription(b.localDescription);
+    // Another restart before that would end the call.
+    for (const [index, pc] of ends.entries()) {
+      pairs[index] = await until(async () => {
+        const id = (await selectedPair(pc))?.pair.id;
+        return id !== pairs[index] && id;
+      }, "the restart's pair");
+    }
+  }
+  const relays = [...(await b.getStats()).values()].filter(({ type }) => type === "local-candidate").length;
+  for (const pc of ends) pc.close();
+  return { times: found.map((of) => [...of.values()]), relays };
+}
+
+/** Refreshes both ends' sessions again and again, until its connection is told lost or that many restarts are made. */
+async function restart({ restarts }) {
+  const { SdkCall } = await import("/harness/sdk-call.mjs");
+  const { until } = await import("/harness/call.mjs");
+  const sound = await navigator.mediaDevices.getUserMedia({ audio: true });
+  const call = await SdkCall.open({ shared: false, options: { source: "/api/turn-credentials" }, call: { media: true, stream: sound } });
+  const told = (name) => call.heard.filter(({ type }) => type === name);
+  let made = 0;
+  while (made < restarts && told("connectionlost").length === 0) {
+    made++;
+    // The end that goes first serves both.
+    await Promise.all(call.sessions.map((session) => session.refresh()));
+    await until(() => told("restarted").length >= 2 * made, `restart ${made}`, 20_000);
+  }
+  const received = call.call.report().map((end) => end.received);
+  await until(() => call.call.report().every((end, index) => end.received > received[index] + 20), "messages go on");
+  const { ends, heard } = await call.finish();
+  return { made, ends, heard };
+}
+
+for (const name of BROWSERS) {
+  describe(`many restarts of one connection in ${name}`, () => {
+    let server;
+    let browser;
+
+    before(async () => {
+      server = await DemoServer.start({ ttl: 600 });
+      browser = await openBrowser(name, OPTIONS[name]);
+    });
+    after(async () => {
+      await browser?.close();
+      await server?.stop();
+    });
+
+    if (name === "firefox") {
+      it("take longer each time, without this package, by as much as the guide says", async (t) => {
+        const page = await browser.page(server.page);
+        for (const { media, configuration, added } of ADDED) {
+          const { times, relays } = await page.evaluate(waits, { media, configuration, restarts: 6 });
+          const grown = times.map((of) => (of.at(-1) - of[1]) / (of.length - 2) / relays);
+          t.diagnostic(`${media ? "media" : "data"} ${JSON.stringify(configuration)}: ${grown.map((ms) => ms.toFixed(1)).join(" and ")} ms more for each of ${relays} relays`);
+          for (const [end, ms] of grown.entries()) assert.ok(Math.abs(ms / added[end] - 1) < 0.4, `${ms} is not about ${added[end]}`);
+        }
+        await page.close();
+      });
+    }
+
+    it(name === "firefox" ? "are told as a loss before one ends the call" : "change nothing", async (t) => {
+      const page = await browser.page(server.page);
+      const { made, ends, heard } = await page.evaluate(restart, { restarts: name === "firefox" ? 40 : 12 });
+      const durations = heard.filter(({ type }) => type === "restarted").map(({ detail }) => detail.duration);
+      t.diagnostic(`${made} restarts, the last of ${durations.at(-1)} ms`);
+      const lost = heard.filter(({ type }) => type === "connectionlost").map(({ session }) => session);
+      if (name === "firefox") assert.ok(lost.length > 0, "told");
+      else assert.deepEqual({ lost, made }, { lost: [], made: 12 });
+      assert.deepEqual(ends.map((end) => end.lost), [0, 0]);
+      assert.deepEqual(ends.map((end) => end.iceConnectionState), Array(2).fill(name === "firefox" ? "connected" : ends[0].iceConnectionState));
+      assert.deepEqual(page.troubles, []);
+      await page.close();
+    });
+  });
+}

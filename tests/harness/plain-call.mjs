@@ -7,13 +7,12 @@ export class PlainCall {
 
   /**
    * `fetchServers()` resolves with `{iceServers, ttl}`. Halfway through each credential's life both connections get fresh
-   * servers through `setConfiguration`, and nothing else. `idle`: not even that.
+   * servers through `setConfiguration`, and nothing else. `idle`: not even that. `configuration`: for the connections.
    */
-  static async open({ fetchServers, idle = false, call = {} }) {
+  static async open({ fetchServers, idle = false, configuration = {}, call = {} }) {
     const self = new PlainCall();
     const { iceServers, ttl } = await fetchServers();
-    const configuration = { iceServers, iceTransportPolicy: "relay" };
-    const connections = [new RTCPeerConnection(configuration), new RTCPeerConnection(configuration)];
+    const connections = [0, 1].map(() => new RTCPeerConnection({ iceServers, iceTransportPolicy: "relay", ...configuration }));
     self.call = new Call(connections, call);
     await self.call.start();
     if (idle) return self;

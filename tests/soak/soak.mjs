@@ -13,6 +13,9 @@ import { Random } from "./random.mjs";
 /** Rounds of faults of each page's own for one of a shared fault, in the mean. */
 const LOCAL_ROUNDS = 3;
 
+/** Firefox takes a relay from each TURN URL for each network interface, and is the slower for it at every later restart: one is enough. */
+const PREFS = { "media.peerconnection.ice.default_address_only": true };
+
 /** Seconds that credentials live. */
 const TTLS = [16, 20, 24, 30];
 
@@ -48,7 +51,7 @@ export class Soak {
     const coturn = keep(await Coturn.start());
     this.places = [];
     for (const name of names) {
-      const browser = await openBrowser(name);
+      const browser = await openBrowser(name, { prefs: PREFS });
       keep(browser, () => browser.close());
       const strict = keep(await Backend.start(server.origin));
       const lenient = keep(await CoturnBackend.start(coturn));
@@ -75,7 +78,7 @@ export class Soak {
       this.says(`round ${this.rounds}, ${place.name}: ${what} (${how}): ${wrong.length ? `WRONG: ${wrong.join("; ")}` : lost ? "lost and replaced" : "goes on"}`);
       if (wrong.length === 0 && !lost) continue;
       const story = await place.close(from).catch((error) => [`the page did not tell more: ${error}`]);
-      if (wrong.length > 0) for (const text of story) this.says(`  ${text}`);
+      for (const text of story) this.says(`  ${text}`);
       await place.open();
     }
   }

@@ -21,7 +21,8 @@ const RATE = 48;
 
 const BROWSER = {
   flags: ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"],
-  prefs: { "media.navigator.streams.fake": true },
+  // One relay for each URL, as on a machine with one network.
+  prefs: { "media.navigator.streams.fake": true, "media.peerconnection.ice.default_address_only": true },
 };
 
 const NAMES = { ours: "turn-wasm", updated: "`setConfiguration` at half of each life, no restart", idle: "nothing is done" };

@@ -686,6 +686,30 @@ fn after_a_lapse_the_other_end_gets_a_second_for_its_own_fresh_credential() {
 }
 
 #[test]
+fn servers_that_came_after_failures_wait_for_the_other_end_for_a_third_of_the_margin_or_three_seconds()
+ {
+    // In Firefox a restart that the other end answers with an expired credential ends the call.
+    for (margin, wait) in [
+        (10 * MINUTE, 3_000),
+        (9_003, 3_000),
+        (8_997, 2_999),
+        (3_000, 1_000),
+        (0, 3_000),
+    ] {
+        let mut call = Call::one_sided(Policy::Relayed);
+        let now = call.now;
+        let end = &mut call.ends[0];
+        end.engine.restamp(stamp(end.version, now + margin));
+        end.version += 1;
+        end.engine
+            .applied(stamp(end.version, now + HOUR), true, now);
+        call.drive(0);
+        call.run(MINUTE);
+        assert_eq!(call.restarts(), [(now + wait, 0)], "{margin}");
+    }
+}
+
+#[test]
 fn an_end_that_does_not_know_who_goes_first_goes_at_once() {
     let mut call = Call::new(Policy::Always);
     call.ends[0].engaged = false;

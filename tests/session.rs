@@ -1826,6 +1826,27 @@ fn a_connection_made_during_a_lapse_that_could_not_connect_is_restarted_with_the
 }
 
 #[test]
+fn servers_that_come_after_failures_leave_the_other_end_three_seconds() {
+    for (failures, wait) in [(0, 0), (1, 3 * SECOND), (2, 3 * SECOND)] {
+        let mut driver = Driver::opened(600.0);
+        driver.relayed_connection(1, connected());
+        driver.input(Input::Refresh);
+        for _ in 0..failures {
+            driver.failed(network());
+            driver.input(Input::Refresh);
+        }
+        driver.fetched(credential("bob", 600.0));
+        let applied = driver.at;
+        let at_once = driver.inspected(1, "first").contains(&RESTART);
+        assert_eq!(at_once, failures == 0);
+        if !at_once {
+            let log = driver.forward(MINUTE);
+            assert_eq!(restarts(&log), [applied + wait]);
+        }
+    }
+}
+
+#[test]
 fn servers_whose_relays_are_raised_are_applied_again_and_the_connection_restarted() {
     let mut driver = Driver::opened(600.0);
     driver.relayed_connection(1, connected());

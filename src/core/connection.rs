@@ -303,8 +303,8 @@ impl Connection {
         generation.map_or(self.servers, |g| g.servers).version
     }
 
-    /// Other servers are in force from now on. `cure`: they replace ones that were refused, here and so perhaps at the
-    /// other end, which needs the time for its own: a path that works is not risked meanwhile.
+    /// Other servers are in force from now on. `cure`: they came after ones that were refused, or after failures, here and so
+    /// perhaps at the other end, which needs the time for its own: a path that works is not risked meanwhile.
     pub fn applied(&mut self, servers: Stamp, cure: bool, now: Instant) {
         // The same once more, to rank higher, which takes both ends.
         let raised = self.servers.version == servers.version;
@@ -312,7 +312,15 @@ impl Connection {
         self.stalled = false;
         self.owe(now);
         if (cure || raised) && self.facts.ice == Ice::Connected {
-            self.settled = now + CURED_MS + self.second();
+            let expires = self.generation.as_ref().map_or(0, |g| g.servers.expires);
+            let margin = expires.saturating_sub(now);
+            self.settled = now
+                + if margin > 0 {
+                    // Of two ends the second one steps in at half of it.
+                    CURED_MS.min(margin / 3)
+                } else {
+                    CURED_MS + self.second()
+                };
         }
     }
 

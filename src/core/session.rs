@@ -296,7 +296,7 @@ pub struct Session {
     version: u64,
     /// That this list gives a relay.
     proof: Proof,
-    /// It was fetched since the one before was refused.
+    /// It was fetched since the one before was refused, or came after failures.
     cure: bool,
     /// Why a credential is being fetched.
     fetch: Option<Reason>,
@@ -613,7 +613,7 @@ impl Session {
     }
 
     fn hold(&mut self, held: Held, reason: Reason, now: Instant, commands: &mut Vec<Command>) {
-        self.attempts = 0;
+        let failed = core::mem::take(&mut self.attempts) > 0;
         self.last_error = None;
         self.told_expired = false;
         if reason == Reason::Scheduled {
@@ -630,7 +630,7 @@ impl Session {
         if changed {
             self.version += 1;
             self.proof.renew(now);
-            self.cure = reason == Reason::Rejected;
+            self.cure = failed || reason == Reason::Rejected;
             self.since = now;
             self.supersede(old, now);
         }

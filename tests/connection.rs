@@ -673,6 +673,33 @@ fn the_second_end_steps_in_at_half_of_the_remaining_margin() {
 }
 
 #[test]
+fn the_second_end_steps_in_sooner_by_what_the_last_restart_took_in_firefox() {
+    for (shows_pair, sooner) in [(false, 3_100), (true, 0)] {
+        let mut call = Call::one_sided(Policy::Relayed);
+        call.ends[0].facts.first = Some(false);
+        call.ends[0].tells_ufrag = false;
+        call.observe(0);
+        call.connects = false;
+        call.app_restarts(1);
+        call.ends[0].shows_pair = shows_pair;
+        call.run(3_050);
+        call.ends[0].shows_pair = true;
+        call.happen(0, Happening::Selected("a1".into()));
+        call.run(MINUTE);
+        assert_eq!(call.told_restarted(), 1);
+        let applied = call.now;
+        call.apply(0, MINUTE);
+        call.connects = true;
+        call.run(MINUTE);
+        let [(at, 0)] = call.restarts()[..] else {
+            panic!("{:?}", call.restarts());
+        };
+        let expected = applied + 30 * SECOND - sooner;
+        assert!(at.abs_diff(expected) < 200, "{at} is not about {expected}");
+    }
+}
+
+#[test]
 fn after_a_lapse_the_other_end_gets_a_second_for_its_own_fresh_credential() {
     // Both ends woke up together. In Firefox a restart against an end whose credential is dead ends the call.
     for (who, wait) in [(0, SECOND), (1, 4 * SECOND)] {

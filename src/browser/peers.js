@@ -87,7 +87,7 @@ export class Peers {
   servers(id, ours) {
     const { extra, raises } = this.#peers.get(id);
     const turn = ours.find(({ credential }) => credential);
-    return [...ours, ...extra, ...Array(raises).fill({ ...turn, urls: turn?.urls[0] })];
+    return [...ours, ...extra, ...(turn ? Array(raises).fill({ ...turn, urls: turn.urls[0] }) : [])];
   }
 
   facts(id, pc) {

@@ -655,7 +655,8 @@ impl Connection {
         let wait = if margin == 0 {
             SETTLE_MS + second
         } else if second > 0 {
-            (margin / 2).max(SETTLE_MS)
+            // Less what a restart takes in Firefox, for it to be over before the margin is.
+            (margin / 2).max(SETTLE_MS).saturating_sub(self.waits.0)
         } else {
             0
         };

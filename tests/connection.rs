@@ -999,6 +999,17 @@ fn relays_are_raised_where_a_restart_leaves_a_pair_of_before_selected() {
 }
 
 #[test]
+fn a_restart_whose_offer_waits_for_its_answer_is_not_looked_at() {
+    let mut call = Call::one_sided(Policy::Relayed);
+    call.delay = HOUR;
+    call.app_restarts(0);
+    call.run(100);
+    let before = call.ends[0].inspections.len();
+    call.run(MINUTE);
+    assert_eq!(call.ends[0].inspections.len(), before);
+}
+
+#[test]
 fn relays_are_not_raised_for_a_pair_that_is_not_relayed_or_gone_or_interrupted() {
     for case in 0..4 {
         let mut call = Call::one_sided(Policy::Always);

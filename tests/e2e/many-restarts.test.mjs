@@ -113,7 +113,7 @@ for (const name of BROWSERS) {
       if (name === "firefox") assert.ok(lost.length > 0, "told");
       else assert.deepEqual({ lost, made }, { lost: [], made: 12 });
       assert.deepEqual(ends.map((end) => end.lost), [0, 0]);
-      assert.deepEqual(ends.map((end) => end.iceConnectionState), Array(2).fill(name === "firefox" ? "connected" : ends[0].iceConnectionState));
+      for (const { iceConnectionState } of ends) assert.match(iceConnectionState, /^(connected|completed)$/);
       assert.deepEqual(page.troubles, []);
       await page.close();
     });

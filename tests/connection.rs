@@ -1670,6 +1670,51 @@ fn a_connected_path_without_a_selected_pair_is_looked_at_again_after_a_second() 
     assert_eq!(look(11_003).1, [Act::Inspect]);
 }
 
+/// How long after new servers a connection's pairs are looked at, of which `relayed` were relayed so far; the servers before
+/// live for `margin` more.
+fn first_look(id: u32, pairs: &[bool], margin: u64) -> u64 {
+    let now = 10 * MINUTE;
+    let mut engine = Connection::new(id, Policy::Relayed, stamp(1, now + margin));
+    let mut commands = Vec::new();
+    let End { facts, pair, .. } = end(Policy::Relayed, Some(true), "a");
+    engine.observe(facts, 0, &mut commands);
+    engine.drive(false, &mut proven(), 0, &mut commands);
+    let seen = pairs.iter().map(|&relayed| Pair {
+        relayed,
+        ..pair.clone()
+    });
+    engine.inspected(seen.collect(), 3, &mut commands);
+    engine.applied(stamp(2, now + 10 * MINUTE), false, now);
+    commands.clear();
+    let next = engine.drive(false, &mut proven(), now, &mut commands);
+    if acts(commands) == [Act::Inspect] {
+        return 0;
+    }
+    let mut commands = Vec::new();
+    engine.drive(false, &mut proven(), next - 1, &mut commands);
+    assert_eq!(commands, []);
+    engine.drive(false, &mut proven(), next, &mut commands);
+    assert_eq!(acts(commands), [Act::Inspect]);
+    next - now
+}
+
+#[test]
+fn a_path_that_may_be_relayed_is_looked_at_as_soon_as_there_are_new_servers() {
+    assert_eq!(first_look(1, &[true], 10 * MINUTE), 0);
+    assert_eq!(first_look(1, &[false, true], 10 * MINUTE), 0);
+    assert_eq!(first_look(1, &[], 10 * MINUTE), 0, "nothing is known of it");
+    assert_eq!(first_look(1, &[false], 0), 0, "no time is left");
+}
+
+#[test]
+fn paths_that_were_not_relayed_are_looked_at_one_after_the_other() {
+    for (margin, within) in [(10 * MINUTE, 30 * SECOND), (20 * SECOND, 5 * SECOND)] {
+        let looks: Vec<u64> = (0..32).map(|id| first_look(id, &[false], margin)).collect();
+        let expected = |id: u64| within / 16 * (1 + id % 16);
+        assert_eq!(looks, (0..32).map(expected).collect::<Vec<_>>());
+    }
+}
+
 #[test]
 fn a_loss_is_told_once_the_credential_under_way_is_here() {
     let mut call = Call::one_sided(Policy::Relayed);

@@ -237,13 +237,9 @@ fn answered(
             }
         }
         13 => Input::Detached { connection },
-        14 => Input::Applied {
-            connection,
-            version: number.into(),
-        },
+        14 => Input::Applied,
         15 => Input::ApplyFailed {
             connection,
-            version: number.into(),
             message: text.into(),
         },
         16 => Input::Observed {

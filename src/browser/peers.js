@@ -90,19 +90,6 @@ export class Peers {
     return [...ours, ...extra, ...(turn ? Array(raises).fill({ ...turn, urls: turn.urls[0] }) : [])];
   }
 
-  facts(id, pc) {
-    const shown = facts(pc);
-    this.#peers.get(id).states = shown[0];
-    return shown;
-  }
-
-  /** Whether it may show something else than last time. Descriptions change while the signalling state is not stable, which
-   * events tell of; they are not read here, for that takes Firefox longer than all else. */
-  changed(id, pc) {
-    const shown = states(pc);
-    return (shown & 7) !== SIGNALING.stable || shown !== this.#peers.get(id).states;
-  }
-
   remove(id) {
     const pc = this.get(id);
     if (pc) {

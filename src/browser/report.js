@@ -20,9 +20,8 @@ export const CREATED = 11;
 export const ATTACHED = 12;
 /** Connection. */
 export const DETACHED = 13;
-/** Connection, version. */
 export const APPLIED = 14;
-/** Connection, version, message. */
+/** Connection, 0, message. */
 export const APPLY_FAILED = 15;
 /** Connection, facts, local description, remote description. */
 export const OBSERVED = 16;

@@ -148,13 +148,7 @@ impl Rows {
                 self.text("wakeIn");
                 self.number(*ms);
             }
-            Command::Apply {
-                connection,
-                version,
-            } => {
-                self.named("apply", *connection);
-                self.number(*version);
-            }
+            Command::Apply { connection, .. } => self.named("apply", *connection),
             Command::Prove { version } => {
                 self.text("prove");
                 self.number(*version);

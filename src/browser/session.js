@@ -46,8 +46,8 @@ export class TurnSession extends EventTarget {
   // From the start, so that events from before the app could listen wait until it can.
   #dispatching = true;
   #refreshing = [];
-  // The servers of the version applied last: each connection gets the same.
-  #applied = {};
+  // What is being applied, until that was done: each connection gets the same.
+  #applying;
   #controller;
   // What JavaScript threw during the last fetch, and at each connection's last setConfiguration that failed.
   #cause;
@@ -113,7 +113,7 @@ export class TurnSession extends EventTarget {
     this.#commands.push(...this.#ask(what, ...values));
     if (this.#running) return;
     this.#running = true;
-    for (let row; !this.#last && (row = this.#commands.shift()); ) {
+    for (let row; !this.#last && (row = this.#commands.shift() ?? (this.#applying && ["applied"])); ) {
       const [command, ...values] = row;
       try {
         this.#perform[command](...values);
@@ -145,7 +145,7 @@ export class TurnSession extends EventTarget {
   }
 
   #observe(id, pc) {
-    this.#report(report.OBSERVED, id, ...this.#peers.facts(id, pc));
+    this.#report(report.OBSERVED, id, ...facts(pc));
   }
 
   #detach(id) {
@@ -174,20 +174,25 @@ export class TurnSession extends EventTarget {
       clearTimeout(this.#timer);
       this.#timer = setTimeout(() => this.#tell(report.TIMER), ms);
     },
-    apply: (id, version) => {
+    apply: (id) => {
       const pc = this.#peers.get(id);
       try {
-        if (!pc || pc.signalingState === "closed") return this.#detach(id);
-        // What it shows now was gathered from the servers before.
-        if (this.#peers.changed(id, pc)) this.#observe(id, pc);
+        const state = pc?.signalingState ?? "closed";
+        if (state === "closed") return this.#detach(id);
+        // What it shows now was gathered from the servers before. A stable one shows what its last event told.
+        if (state !== "stable") this.#observe(id, pc);
         // Read back and only iceServers replaced: what a configuration leaves out falls back to its default.
-        if (this.#applied.version !== version) this.#applied = { version, servers: this.#servers() };
-        pc.setConfiguration({ ...pc.getConfiguration(), iceServers: this.#peers.servers(id, this.#applied.servers) });
-        this.#report(report.APPLIED, id, version);
+        this.#applying ??= this.#servers();
+        pc.setConfiguration({ ...pc.getConfiguration(), iceServers: this.#peers.servers(id, this.#applying) });
       } catch (error) {
         const refusal = (this.#refusals[id] = error?.message ? error : Error(String(error)));
-        this.#report(report.APPLY_FAILED, id, version, refusal.message);
+        this.#report(report.APPLY_FAILED, id, 0, refusal.message);
       }
+    },
+    // When no command is left, so once for all connections.
+    applied: () => {
+      this.#applying = undefined;
+      this.#report(report.APPLIED);
     },
     inspect: async (id) => {
       const pc = this.#peers.get(id);

@@ -42,6 +42,8 @@ const WEARING_MS: u64 = 2_000;
 const POLL_MS: u64 = 100;
 /// How often the selected pair is looked at while a connection that is not relayed has old servers.
 const LOOK_MS: u64 = 30_000;
+/// Over how many moments such looks at a session's connections are spread.
+const LOOKS: u64 = 16;
 /// How long an interruption may last before it is repaired.
 const INTERRUPTED_MS: u64 = 2_000;
 /// How much longer the second of two ends waits for the first one's repair.
@@ -239,6 +241,8 @@ pub struct Connection {
     pub policy: Policy,
     /// The version that was last handed to the browser for it: a refusal is not repeated.
     pub offered: u64,
+    /// It was handed over, and neither taken nor refused so far.
+    pub taking: bool,
     /// When it is driven next, if nothing happens.
     pub due: Instant,
     facts: Facts,
@@ -275,6 +279,7 @@ impl Connection {
             id,
             policy,
             offered: servers.version,
+            taking: false,
             due: 0,
             facts: Facts::NEW,
             servers,
@@ -303,17 +308,29 @@ impl Connection {
         generation.map_or(self.servers, |g| g.servers).version
     }
 
+    /// This version is handed to the browser now.
+    pub fn offer(&mut self, version: u64) {
+        self.offered = version;
+        self.taking = true;
+    }
+
+    /// Whether it was just now handed this version.
+    #[inline(never)]
+    pub fn takes(&self, version: u64) -> bool {
+        self.taking && self.offered == version
+    }
+
     /// Other servers are in force from now on. `cure`: they came after ones that were refused, or after failures, here and so
     /// perhaps at the other end, which needs the time for its own: a path that works is not risked meanwhile.
     pub fn applied(&mut self, servers: Stamp, cure: bool, now: Instant) {
         // The same once more, to rank higher, which takes both ends.
         let raised = self.servers.version == servers.version;
+        self.taking = false;
         self.servers = servers;
         self.stalled = false;
         self.owe(now);
         if (cure || raised) && self.facts.ice == Ice::Connected {
-            let expires = self.generation.as_ref().map_or(0, |g| g.servers.expires);
-            let margin = expires.saturating_sub(now);
+            let margin = self.margin(now);
             self.settled = now
                 + if margin > 0 {
                     // Of two ends the second one steps in at half of it.
@@ -595,6 +612,12 @@ impl Connection {
         }
     }
 
+    /// What is left at this moment of the life of the credential that the present generation was gathered from.
+    fn margin(&self, now: Instant) -> u64 {
+        let expires = self.generation.as_ref().map_or(0, |g| g.servers.expires);
+        expires.saturating_sub(now)
+    }
+
     /// Whether the selected pairs were read since `moment`.
     fn is_inspected_since(&self, moment: Instant) -> bool {
         (moment..NEVER).contains(&self.inspected)
@@ -638,7 +661,7 @@ impl Connection {
             return (Cause::Repair, moment + second);
         }
         let owed = self.owed;
-        let margin = generation.servers.expires.saturating_sub(owed);
+        let margin = self.margin(owed);
         if self.facts.ice != Ice::Connected {
             // Gathered from a dead credential it has no relay, and may never connect without one.
             let patience = owed.max(generation.negotiated) + SETTLE_MS;
@@ -745,6 +768,16 @@ impl Connection {
         commands.is_empty() && next >= self.due && proof.is_wanted() == wanted
     }
 
+    /// How long the first look after new servers can wait: a path that was not relayed hardly became so without an event, and a
+    /// page with many connections had better not look at all of them at once.
+    fn unhurried(&self, owed: Instant) -> u64 {
+        if self.pairs.is_empty() || self.is_relayed() {
+            return 0;
+        }
+        let most = LOOK_MS.min(self.margin(owed) / 4);
+        most / LOOKS * (1 + u64::from(self.id) % LOOKS)
+    }
+
     /// Looks at the selected pairs if that is due; tells when it will be.
     fn look(&mut self, now: Instant, commands: &mut Vec<Command>) -> Instant {
         let generation = self.generation.as_ref();
@@ -765,7 +798,7 @@ impl Connection {
         } else if since == NEVER {
             NEVER
         } else if !self.is_inspected_since(since) {
-            now
+            since + self.unhurried(since)
         } else if polled {
             // Polled, for not every browser tells when the pair changes.
             self.inspected + POLL_MS

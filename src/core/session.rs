@@ -132,13 +132,10 @@ pub enum Input {
     Detached {
         connection: ConnectionId,
     },
-    Applied {
-        connection: ConnectionId,
-        version: u64,
-    },
+    /// Each [`Command::Apply`] so far was carried out, or led to [`Input::ApplyFailed`].
+    Applied,
     ApplyFailed {
         connection: ConnectionId,
-        version: u64,
         message: String,
     },
     Observed {
@@ -177,7 +174,7 @@ pub enum Command {
     CancelFetch,
     /// Send [`Input::Timer`] after this many milliseconds; replaces the timer before.
     WakeIn(u64),
-    /// Apply the servers in force, and answer with [`Input::Applied`] or [`Input::ApplyFailed`].
+    /// Apply the servers in force, and answer with [`Input::ApplyFailed`], or, once no command is left, with [`Input::Applied`].
     Apply {
         connection: ConnectionId,
         version: u64,
@@ -367,8 +364,7 @@ impl Session {
             return;
         }
         let concerned = match &input {
-            Input::Applied { connection, .. }
-            | Input::ApplyFailed { connection, .. }
+            Input::ApplyFailed { connection, .. }
             | Input::Observed { connection, .. }
             | Input::Inspected { connection, .. } => Some(*connection),
             _ => None,
@@ -425,15 +421,12 @@ impl Session {
             Input::Detached { connection } => {
                 self.connections.retain(|known| known.id != connection)
             }
-            Input::Applied {
-                connection,
-                version,
-            } => {
-                if version == self.version {
-                    let (servers, cure) = (self.stamp(now), self.cure);
-                    if let Some(found) = self.connection(connection) {
-                        found.applied(servers, cure, now);
-                        commands.push(Command::Emit(Event::Applied(connection)));
+            Input::Applied => {
+                let (servers, cure) = (self.stamp(now), self.cure);
+                for connection in &mut self.connections {
+                    if connection.takes(servers.version) {
+                        connection.applied(servers, cure, now);
+                        commands.push(Command::Emit(Event::Applied(connection.id)));
                     }
                 }
             }
@@ -442,7 +435,8 @@ impl Session {
                 message,
                 ..
             } => {
-                if self.connection(connection).is_some() {
+                if let Some(found) = self.connection(connection) {
+                    found.taking = false;
                     let told =
                         "setConfiguration refused the new servers, the old ones stay in force: ";
                     let failure = Failure::of(Code::ApplyFailed, false, &[told, &message]);
@@ -822,7 +816,7 @@ impl Session {
         let mut connection = Connection::new(id, policy.unwrap_or(self.options.policy), servers);
         connection.observe(facts, now, commands);
         if !expired {
-            connection.offered = self.version;
+            connection.offer(self.version);
             commands.push(Command::Apply {
                 connection: id,
                 version: self.version,
@@ -977,15 +971,17 @@ impl Session {
             if connection.offered != self.version && !expired {
                 busy = connection.busy_until(now);
                 if busy <= now {
-                    connection.offered = self.version;
+                    connection.offer(self.version);
                     connection.raise(SELECTING_MS, now, commands);
                     commands.push(Command::Apply {
                         connection: connection.id,
                         version: self.version,
                     });
-                    // Looked at again with the answer to that.
-                    continue;
                 }
+            }
+            if connection.takes(self.version) {
+                // Looked at again with the answer to that.
+                continue;
             }
             let next = connection.drive(fetching, &mut self.proof, now, commands);
             let next = next.min(busy);

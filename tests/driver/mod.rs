@@ -140,6 +140,8 @@ pub struct Driver {
     pub facts: HashMap<ConnectionId, Facts>,
     /// Connections on which `setConfiguration` throws.
     pub refusing: Vec<ConnectionId>,
+    /// A connection has taken servers, and the session does not know.
+    taken: bool,
     /// What proving the servers in force comes to: 0 for a relay, a code, or no answer at all.
     pub proves: Option<u16>,
     /// When that was asked for.
@@ -172,6 +174,7 @@ impl Driver {
             later: Vec::new(),
             facts: HashMap::new(),
             refusing: Vec::new(),
+            taken: false,
             proves: Some(0),
             proofs: Vec::new(),
             proven: None,
@@ -337,8 +340,16 @@ impl Driver {
         }
         let mut queue = VecDeque::from(commands);
         let mut log = Vec::new();
-        while let Some(command) = queue.pop_front() {
+        loop {
             let mut more = Vec::new();
+            let Some(command) = queue.pop_front() else {
+                if !std::mem::take(&mut self.taken) {
+                    break;
+                }
+                self.session.handle(Input::Applied, self.now(), &mut more);
+                queue.extend(more);
+                continue;
+            };
             self.perform(&command, &mut more);
             queue.extend(more);
             if !matches!(command, Command::WakeIn(_) | Command::Prove { .. }) {
@@ -374,30 +385,23 @@ impl Driver {
                 assert!(self.in_flight, "nothing to cancel");
                 self.in_flight = false;
             }
-            Command::Apply {
-                connection,
-                version,
-            } => {
-                let (connection, version) = (*connection, *version);
+            Command::Apply { connection, .. } => {
+                let connection = *connection;
                 if let Some(facts) = self.facts.get(&connection).cloned() {
                     let observed = Input::Observed { connection, facts };
                     self.session.handle(observed, self.now(), more);
                 }
-                let answer = if self.refusing.contains(&connection) {
-                    Input::ApplyFailed {
+                if self.refusing.contains(&connection) {
+                    let refused = Input::ApplyFailed {
                         connection,
-                        version,
                         message: "no".into(),
-                    }
+                    };
+                    self.session.handle(refused, self.now(), more);
                 } else {
                     let given = username(&self.servers());
                     self.given.insert(connection, given);
-                    Input::Applied {
-                        connection,
-                        version,
-                    }
-                };
-                self.session.handle(answer, self.now(), more);
+                    self.taken = true;
+                }
             }
             Command::Act(connection, Act::Restart) if self.relayed.contains(connection) => {
                 let (proven, now) = (

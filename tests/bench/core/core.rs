@@ -112,24 +112,17 @@ impl Page {
         self.now.monotonic += BETWEEN;
         self.handle(Input::Refresh);
         self.fetched();
-        let mut inputs = 2;
+        let mut inputs = 3;
         for command in std::mem::take(&mut self.commands) {
-            if let Command::Apply {
-                connection,
-                version,
-            } = command
-            {
+            if let Command::Apply { connection, .. } = command {
                 self.handle(Input::Observed {
                     connection,
                     facts: Facts::NEW,
                 });
-                self.handle(Input::Applied {
-                    connection,
-                    version,
-                });
-                inputs += 2;
+                inputs += 1;
             }
         }
+        self.handle(Input::Applied);
         inputs
     }
 }
@@ -141,7 +134,7 @@ fn handling(criterion: &mut Criterion) {
         let inputs = page.refresh();
         assert_eq!(
             inputs,
-            2 + 2 * u64::from(connections),
+            3 + u64::from(connections),
             "every connection is served"
         );
         group.throughput(Throughput::Elements(inputs));

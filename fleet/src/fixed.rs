@@ -77,7 +77,7 @@ pub fn run(scenario: &Scenario) -> Record {
                 client.at_ms = second * 1000 + client.at_ms % 1000;
                 client.account(&mut record, client.at_ms + ANSWER_MS);
                 if std::mem::take(&mut client.late) {
-                    record.late(false);
+                    record.late(second, false);
                 }
                 client.expires_ms = client.at_ms + ttl_ms;
                 calendar.add(id, client.at_ms + period_ms);
@@ -86,7 +86,7 @@ pub fn run(scenario: &Scenario) -> Record {
         for id in asking.drain(..) {
             if let Some(client) = clients.get_mut(id as usize) {
                 if !std::mem::replace(&mut client.late, true) {
-                    record.late(true);
+                    record.late(second, true);
                 }
                 if polls {
                     calendar.add(id, client.at_ms + POLL_MS);
@@ -95,7 +95,6 @@ pub fn run(scenario: &Scenario) -> Record {
                 }
             }
         }
-        record.close(second);
     }
     for client in &mut clients {
         client.account(&mut record, scenario.until * 1000);

@@ -20,10 +20,8 @@ pub struct Record {
     lapses: Vec<u32>,
     /// How long all of them together, in milliseconds.
     pub dark_ms: u64,
-    /// Sessions whose last refresh failed.
-    late: u32,
-    /// Whether there were such sessions at the end of each second.
-    were_late: Vec<bool>,
+    /// How many sessions more than before wait for a refresh that failed, in each second.
+    late: Vec<i32>,
 }
 
 impl Record {
@@ -37,8 +35,7 @@ impl Record {
             lapsed: 0,
             lapses: vec![0; seconds],
             dark_ms: 0,
-            late: 0,
-            were_late: vec![false; seconds],
+            late: vec![0; seconds],
         }
     }
 
@@ -66,14 +63,9 @@ impl Record {
     }
 
     /// A session's refresh failed for the first time, or came after failures.
-    pub fn late(&mut self, more: bool) {
-        self.late = if more { self.late + 1 } else { self.late - 1 };
-    }
-
-    /// The second is over.
-    pub fn close(&mut self, second: u64) {
-        if let Some(late) = self.were_late.get_mut(second as usize) {
-            *late = self.late > 0;
+    pub fn late(&mut self, second: u64, more: bool) {
+        if let Some(change) = self.late.get_mut(second as usize) {
+            *change += if more { 1 } else { -1 };
         }
     }
 
@@ -89,13 +81,12 @@ impl Record {
                 *mine += theirs;
             }
         }
-        for (mine, theirs) in self.were_late.iter_mut().zip(&other.were_late) {
-            *mine |= theirs;
+        for (mine, theirs) in self.late.iter_mut().zip(&other.late) {
+            *mine += theirs;
         }
         self.sessions += other.sessions;
         self.lapsed += other.lapsed;
         self.dark_ms += other.dark_ms;
-        self.late += other.late;
     }
 
     // ---- what can be read out of it ------------------------------------------------------------------------------
@@ -124,9 +115,13 @@ impl Record {
 
     /// Seconds from `moment` on until no session waits for a refresh that failed.
     pub fn recovered_after(&self, moment: u64) -> Option<u64> {
-        let late = self.were_late.get(moment as usize..)?;
-        late.iter()
-            .position(|late| !late)
+        let waiting = self.late.iter().scan(0, |late, change| {
+            *late += change;
+            Some(*late)
+        });
+        let mut after = waiting.skip(moment as usize);
+        after
+            .position(|late| late == 0)
             .map(|seconds| seconds as u64)
     }
 

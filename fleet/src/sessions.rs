@@ -48,10 +48,14 @@ pub fn run(scenario: &Scenario, every_timer: bool) -> Record {
     for second in 0..scenario.until {
         while let Some((at, id)) = calendar.next((second + 1) * 1000) {
             if let Some(client) = clients.get_mut(id as usize) {
-                calendar.add(id, fleet.act(client, id, at));
+                let mut next = fleet.act(client, id, at);
+                // In an outage the others make no difference: at one go, while the session's memory is at hand.
+                while scenario.is_down(next / 1000) {
+                    next = fleet.act(client, id, next);
+                }
+                calendar.add(id, next);
             }
         }
-        fleet.record.close(second);
     }
     for client in &mut clients {
         if client.expires < until_ms {
@@ -100,10 +104,11 @@ impl<'a> Fleet<'a> {
         });
         let input = if opened { Input::Timer } else { Input::Open };
         let (mut fetch, mut next) = self.handle(session, input, now, u64::MAX);
-        if let Some(number) = fetch.take() {
-            let verdict = self.ask(opened, now);
-            let answered =
-                now + self.random.up_to(ANSWER_MOST_MS - ANSWER_LEAST_MS) + ANSWER_LEAST_MS;
+        let asked = fetch.take().map(|number| (number, self.ask(opened, now)));
+        if let Some((number, verdict)) = asked {
+            // The same whoever came before.
+            let mut random = Random::new(self.scenario.seed ^ now << 20 ^ u64::from(id));
+            let answered = now + random.up_to(ANSWER_MOST_MS - ANSWER_LEAST_MS) + ANSWER_LEAST_MS;
             while next < answered {
                 (fetch, next) = self.handle(session, Input::Timer, next, next);
                 debug_assert!(fetch.is_none(), "two fetches in flight");
@@ -112,21 +117,21 @@ impl<'a> Fleet<'a> {
             let answer = self.answer(number, verdict);
             (fetch, next) = self.handle(session, answer, now, next);
             debug_assert!(fetch.is_none(), "a fetch follows another at once");
-            self.account(client, verdict, now);
         }
-        if self.every_timer || next != now + TIMER_MOST_MS {
-            return next;
+        let passes = !self.every_timer && next == now + TIMER_MOST_MS;
+        let issued = asked.is_some_and(|(_, verdict)| verdict == Verdict::Issued);
+        let (mut expires, mut refresh) = (0, 0);
+        if passes || issued {
+            let state = session.state(reading(now));
+            [expires, refresh] = [state.expires_at, state.refresh_at]
+                .map(|moment| moment.map_or(0, |wall| (wall - EPOCH) as u64));
         }
-        let Some(session) = &mut client.session else {
-            return next;
-        };
-        let state = session.state(reading(now));
-        let moments = [state.refresh_at, state.expires_at];
-        let ahead = moments
-            .into_iter()
-            .flatten()
-            .map(|wall| (wall - EPOCH) as u64);
-        ahead.filter(|moment| *moment > now).min().unwrap_or(next)
+        if asked.is_some() {
+            self.account(client, issued.then_some(expires), at, now);
+        }
+        let ahead = [expires, refresh].into_iter().filter(|at| *at > now);
+        let skipped = ahead.min().filter(|_| passes);
+        skipped.unwrap_or(next)
     }
 
     /// Hands in an input; returns the fetch that is asked for, and when the timer fires: at `timer` if it stays.
@@ -178,21 +183,20 @@ impl<'a> Fleet<'a> {
         Input::FetchFailed { fetch, failure }
     }
 
-    fn account(&mut self, client: &mut Client, verdict: Verdict, now: u64) {
-        let fails = verdict != Verdict::Issued;
+    /// Its fetch was answered, with a credential that expires then, or in vain.
+    fn account(&mut self, client: &mut Client, expires: Option<u64>, asked: u64, now: u64) {
+        let fails = expires.is_none();
         if client.late != fails {
             client.late = fails;
-            self.record.late(fails);
+            self.record.late(asked / 1000, fails);
         }
-        if fails {
+        let Some(expires) = expires else {
             return;
-        }
+        };
         if client.expires > 0 && now > client.expires {
             self.lapsed(client, now);
         }
-        let session = client.session.as_mut();
-        let expires = session.and_then(|session| session.state(reading(now)).expires_at);
-        client.expires = expires.map_or(0, |wall| (wall - EPOCH) as u64);
+        client.expires = expires;
     }
 
     /// The client was without a live credential until now.

@@ -119,7 +119,12 @@ fn scenarios(size: Size) -> Vec<(Question, Scenario, u64)> {
             if ttl == SHORT {
                 let begins = steady(&basis).end;
                 let outage = begins..begins + LONG_OUTAGE;
-                let until = outage.end + LONG_OUTAGE;
+                // All are served again by then.
+                let until = outage.end
+                    + match policy {
+                        Policy::Polling => LONG_OUTAGE,
+                        _ => 10 * MINUTE,
+                    };
                 add(Question::LongOutage, basis.with(outage, until), copies);
             } else {
                 let begins = middle - LONG_OUTAGE / 2;

@@ -1,5 +1,5 @@
 //! Pieces of text, put together and taken apart by bytes. The standard library's ways through patterns, iterators and
-//! formatting would cost several times as much code.
+//! formatting would cost several times as much code. What is not inlined in WebAssembly is so for the module's size alone.
 
 use alloc::string::String;
 
@@ -13,19 +13,19 @@ pub fn concat(pieces: &[&str]) -> String {
 }
 
 /// What stands from `start` up to `end`; nothing if these are no places between characters.
-#[inline(never)]
+#[cfg_attr(target_arch = "wasm32", inline(never))]
 pub fn part(text: &str, start: usize, end: usize) -> &str {
     text.get(start..end).unwrap_or_default()
 }
 
 /// Where an ASCII character stands first.
-#[inline(never)]
+#[cfg_attr(target_arch = "wasm32", inline(never))]
 pub fn find(text: &str, wanted: u8) -> Option<usize> {
     text.bytes().position(|byte| byte == wanted)
 }
 
 /// What stands before and after the first `separator`, an ASCII character; all of it and nothing if there is none.
-#[inline(never)]
+#[cfg_attr(target_arch = "wasm32", inline(never))]
 pub fn cut(text: &str, separator: u8) -> (&str, &str) {
     let place = find(text, separator).unwrap_or(text.len());
     (part(text, 0, place), part(text, place + 1, text.len()))

@@ -96,7 +96,7 @@ impl<'a> Value<'a> {
 impl<'a> Iterator for Values<'a> {
     type Item = Value<'a>;
 
-    #[inline(never)]
+    #[cfg_attr(target_arch = "wasm32", inline(never))]
     fn next(&mut self) -> Option<Value<'a>> {
         let mut name = "";
         match mark(self.0) {

@@ -1348,6 +1348,16 @@ fn servers_that_were_replaced_meanwhile_do_not_count_as_applied() {
 }
 
 #[test]
+fn a_connection_that_was_attached_with_our_servers_has_nothing_to_wait_for() {
+    let mut driver = Driver::opened(600.0);
+    driver.forward(SECOND);
+    attach(&mut driver, 1, connected(), "alice");
+    driver.input(Input::Refresh);
+    let commands = driver.fetched(credential("bob", 600.0));
+    assert!(commands.contains(&apply(1, 2)));
+}
+
+#[test]
 fn attaching_twice_changes_the_policy_and_applies_nothing() {
     let mut driver = Driver::opened(600.0);
     attach(&mut driver, 1, connected(), "alice");

@@ -329,7 +329,7 @@ impl Connection {
         self.servers = servers;
         self.stalled = false;
         self.owe(now);
-        if (cure || raised) && self.facts.ice == Ice::Connected {
+        if (cure || raised) && self.owed < NEVER && self.facts.ice == Ice::Connected {
             let margin = self.margin(now);
             self.settled = now
                 + if margin > 0 {

@@ -433,7 +433,6 @@ impl Session {
             Input::ApplyFailed {
                 connection,
                 message,
-                ..
             } => {
                 if let Some(found) = self.connection(connection) {
                     found.taking = false;

@@ -1,8 +1,12 @@
 // What an app ships: modules bundled and made smaller as for production, and their weight.
-import { readFile } from "node:fs/promises";
+import { copyFile, mkdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { brotliCompressSync, constants, gzipSync } from "node:zlib";
 import { build } from "esbuild";
+import { FOLDERS } from "../harness/site.mjs";
+
+const WASM = "dist/turn_wasm_bg.wasm";
 
 const HERE = fileURLToPath(new URL(".", import.meta.url));
 
@@ -28,6 +32,15 @@ export async function bundled(contents, { outfile } = {}) {
 export function weight(content) {
   const params = { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_LGWIN]: 24, [constants.BROTLI_PARAM_SIZE_HINT]: content.length };
   return { raw: content.length, gzip: gzipSync(content, { level: 9 }).length, brotli: brotliCompressSync(content, { params }).length };
+}
+
+/** The package as an app's bundler ships it, one script and the WebAssembly module; returns the script's name under /made/. */
+export async function makeOurs(bench) {
+  const index = join(FOLDERS["/pkg"], "index.js");
+  await bundled(`export * from ${JSON.stringify(index)};`, { outfile: bench.path("made", "ours.js") });
+  await mkdir(bench.path("made", "dist"), { recursive: true });
+  await copyFile(join(FOLDERS["/pkg"], WASM), bench.path("made", WASM));
+  return "/made/ours.js";
 }
 
 /** plain.js as it would be shipped; returns its name under /made/. */

@@ -125,6 +125,7 @@ mod tests {
             limit: 100,
             opening: Opening::Together,
             outages: Vec::new(),
+            advice: None,
             until: 3 * HOUR,
             seed: 7,
         }

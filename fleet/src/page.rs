@@ -154,11 +154,20 @@ fn first_refreshes(runs: &[Run]) -> String {
 fn long_outage(runs: &[Run]) -> String {
     let mut text = String::from(
         "**An outage of 30 minutes.** With a ttl of 600 s in the steady state; no credential of that life outlasts it. With a ttl of 86,400 s \
-         in the middle of\nthe first refreshes of sessions that all opened within a minute. Peaks are the busiest seconds.\n\n\
+         in the middle of\nthe first refreshes of sessions that all opened within a minute. With `Retry-After` the backend says so in every answer of the \
+         outage. Peaks are the busiest seconds.\n\n\
          | ttl | policy | peak in the outage, requests/s | peak after it | of the limit | refused after it | recovered after | \
          sessions ever without a credential | each without for |\n|---|---|---|---|---|---|---|---|---|\n",
     );
-    for run in of(runs, Question::LongOutage) {
+    for run in runs {
+        let advised = match run.question {
+            Question::LongOutage => String::new(),
+            Question::LongOutageAdvised => {
+                let seconds = run.scenario.advice.unwrap_or_default();
+                format!(", `Retry-After: {seconds}`")
+            }
+            _ => continue,
+        };
         for outage in &run.scenario.outages {
             let after = aftermath(run, outage);
             let peak = f64::from(run.record.peak(&after));
@@ -166,7 +175,7 @@ fn long_outage(runs: &[Run]) -> String {
                 &mut text,
                 &[
                     lifetime(run.scenario.ttl),
-                    run.scenario.policy.name().into(),
+                    format!("{}{advised}", run.scenario.policy.name()),
                     rate(f64::from(run.record.peak(outage))),
                     rate(peak),
                     times(peak / run.limit()),

@@ -63,6 +63,8 @@ pub struct Scenario {
     pub limit: u32,
     pub opening: Opening,
     pub outages: Vec<Range<u64>>,
+    /// What `Retry-After` says in an outage, if anything.
+    pub advice: Option<u64>,
     pub until: u64,
     pub seed: u64,
 }

@@ -88,7 +88,7 @@ impl<'a> Fleet<'a> {
             random: Random::new(scenario.seed),
             credential: credential(scenario.ttl),
             too_many: Failure::from_status(429, Some(RETRY_AFTER * 1000)),
-            down: Failure::from_status(503, None),
+            down: Failure::from_status(503, scenario.advice.map(|seconds| seconds * 1000)),
             record: Record::new(scenario),
             commands: Vec::new(),
         }
@@ -246,6 +246,7 @@ mod tests {
             limit: 50,
             opening: Opening::Together,
             outages: vec![20 * MINUTE..22 * MINUTE, 40 * MINUTE..HOUR],
+            advice: None,
             until: 90 * MINUTE,
             seed: 7,
         }

@@ -15,6 +15,9 @@ pub const DAY: u64 = 86_400;
 pub const TTLS: [u64; 2] = [SHORT, DAY];
 
 pub const LONG_OUTAGE: u64 = 30 * MINUTE;
+/// What `Retry-After` may say in it, in seconds: somewhat more than it takes the backend to serve all sessions, of which there are
+/// a hundred for each credential a second.
+const ADVICE: u64 = 120;
 /// Lengths of the outages shorter than a margin, in hundredths of it.
 pub const SHORT_OUTAGES: [u64; 4] = [25, 50, 75, 98];
 /// The outages that fall into the first refreshes of a fleet: seconds from their beginning.
@@ -27,6 +30,8 @@ pub enum Question {
     Wave,
     /// The same with an outage of half an hour in the middle of it; with the short ttl the steady state, then the outage.
     LongOutage,
+    /// The latter, and the backend says in the outage when to come again.
+    LongOutageAdvised,
     /// Outages of several lengths in the steady state, each shorter than a margin; with the long ttl that state before them.
     ShortOutages,
     /// An outage just shorter than a margin within the first refreshes.
@@ -110,6 +115,7 @@ fn scenarios(size: Size) -> Vec<(Question, Scenario, u64)> {
                 limit,
                 opening: Opening::Together,
                 outages: Vec::new(),
+                advice: None,
                 until: 0,
                 seed: 1,
             };
@@ -125,7 +131,15 @@ fn scenarios(size: Size) -> Vec<(Question, Scenario, u64)> {
                         Policy::Polling => LONG_OUTAGE,
                         _ => 10 * MINUTE,
                     };
-                add(Question::LongOutage, basis.with(outage, until), copies);
+                let scenario = basis.with(outage, until);
+                if policy == Policy::TurnWasm {
+                    let advised = Scenario {
+                        advice: Some(ADVICE),
+                        ..scenario.clone()
+                    };
+                    add(Question::LongOutageAdvised, advised, 1);
+                }
+                add(Question::LongOutage, scenario, copies);
             } else {
                 let begins = middle - LONG_OUTAGE / 2;
                 add(

@@ -18,10 +18,9 @@ const OFFSETS_MS = [0, 60, 200, 500];
 const ROUNDS = 5;
 
 /**
- * Firefox gathers a relay for each interface and URL, and may nominate one of a lower priority than that in use before. Chromium,
- * where Firefox leads, sends no check on such a pair until the old one has been silent for 2.5 s, and Firefox lets go of that at
- * once; then SCTP's timer has doubled. 5.9 s without a message were seen, and 0.3 s at most with one relay at each end. A
- * reliable channel loses nothing by it.
+ * Firefox lets go of its old relays at once. Chromium, where Firefox leads, at times sends no check on the new pair until the old one has
+ * been silent for 2.5 s; then SCTP's timer has doubled. 5.9 s without a message were seen, with one relay at each end too. A reliable channel
+ * loses nothing by it.
  */
 const LARGEST_GAP_MS = 8000;
 

@@ -155,7 +155,7 @@ fn long_outage(runs: &[Run]) -> String {
     let mut text = String::from(
         "**An outage of 30 minutes.** With a ttl of 600 s in the steady state; no credential of that life outlasts it. With a ttl of 86,400 s \
          in the middle of\nthe first refreshes of sessions that all opened within a minute. With `Retry-After` the backend says so in every answer of the \
-         outage. Peaks are the busiest seconds.\n\n\
+         outage, to 50,000 sessions. Peaks are the busiest seconds.\n\n\
          | ttl | policy | peak in the outage, requests/s | peak after it | of the limit | refused after it | recovered after | \
          sessions ever without a credential | each without for |\n|---|---|---|---|---|---|---|---|---|\n",
     );

@@ -1339,11 +1339,12 @@ fn a_connection_made_elsewhere_is_given_the_servers_once() {
 }
 
 #[test]
-fn servers_that_were_replaced_meanwhile_do_not_count_as_applied() {
+fn what_was_told_as_applied_is_not_told_again() {
     let mut driver = Driver::opened(600.0);
     create(&mut driver, 1);
     driver.input(Input::Refresh);
-    driver.fetched(credential("bob", 600.0));
+    let commands = driver.fetched(credential("bob", 600.0));
+    assert!(emitted(&commands).contains(&&Event::Applied(1)));
     assert_eq!(driver.input(Input::Applied), []);
 }
 

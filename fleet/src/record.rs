@@ -146,3 +146,33 @@ fn within<'a>(counts: &'a [u32], span: &Range<u64>) -> &'a [u32] {
 fn total(counts: &[u32], span: &Range<u64>) -> u64 {
     within(counts, span).iter().copied().map(u64::from).sum()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::{Opening, Policy};
+
+    #[test]
+    fn a_fleet_has_recovered_when_nobody_waits_and_not_when_its_run_ends() {
+        let scenario = Scenario {
+            policy: Policy::TurnWasm,
+            ttl: 600,
+            sessions: 2,
+            limit: 1,
+            opening: Opening::Together,
+            outages: Vec::new(),
+            advice: None,
+            until: 10,
+            seed: 1,
+        };
+        let mut record = Record::new(&scenario);
+        assert_eq!(record.recovered_after(4), Some(0));
+        record.late(3, true);
+        record.late(5, true);
+        record.late(6, false);
+        assert_eq!(record.recovered_after(4), None);
+        record.late(8, false);
+        assert_eq!(record.recovered_after(4), Some(4));
+        assert_eq!(record.recovered_after(2), Some(0));
+    }
+}

@@ -24,6 +24,7 @@ mod size;
 mod soak;
 mod subcommand;
 mod suite;
+mod tap;
 mod toolchain;
 mod workspace;
 

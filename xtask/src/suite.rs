@@ -19,6 +19,7 @@ use crate::programs::{Programs, WebKit};
 use crate::progress;
 use crate::server;
 use crate::size::{self, Size};
+use crate::tap::{self, Counts};
 use crate::workspace::{Workspace, cargo};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,20 +101,6 @@ impl Step {
     }
 }
 
-/// How many tests ran, as their runners counted them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Counts {
-    passed: u64,
-    failed: u64,
-}
-
-impl Counts {
-    fn add(&mut self, other: Self) {
-        self.passed += other.passed;
-        self.failed += other.failed;
-    }
-}
-
 struct Outcome {
     step: Step,
     took: Duration,
@@ -154,6 +141,7 @@ pub fn run(workspace: &Workspace, cache: &Cache, only: Option<Step>) -> Result<(
         built: None,
         site: None,
         counts: Counts::default(),
+        failures: Vec::new(),
     };
     let mut outcomes = Vec::new();
     for step in steps {
@@ -175,6 +163,9 @@ pub fn run(workspace: &Workspace, cache: &Cache, only: Option<Step>) -> Result<(
     }
 
     println!();
+    for failure in &suite.failures {
+        println!("FAILED: {failure}\n");
+    }
     for outcome in &outcomes {
         println!("{}", summary(outcome));
     }
@@ -226,6 +217,8 @@ struct Suite<'a> {
     /// The demo backend, and tests/ with its packages installed.
     site: Option<PathBuf>,
     counts: Counts,
+    /// The failed tests of Node's runner, which stand far above the end of a run.
+    failures: Vec<String>,
 }
 
 impl Suite<'_> {
@@ -349,8 +342,9 @@ impl Suite<'_> {
         let status = process::in_view(programs.tell(&mut command))?;
         let report =
             fs::read_to_string(&report).context(|| format!("cannot read {}", report.display()))?;
-        let counts = node_counts(&report);
+        let counts = tap::counts(&report);
         self.counts.add(counts);
+        self.failures.extend(tap::failures(&report));
         if !status.success() {
             return Err(Failure::new(format!(
                 "{} tests failed ({status})",
@@ -405,22 +399,6 @@ fn native_counts(line: &str) -> Option<Counts> {
     })
 }
 
-/// The counts in the closing lines of Node's TAP report. A test that its parent's end cut off did not pass.
-fn node_counts(report: &str) -> Counts {
-    let count = |what: &str| -> u64 {
-        let prefix = format!("# {what} ");
-        report
-            .lines()
-            .rev()
-            .find_map(|line| line.strip_prefix(&prefix)?.trim().parse().ok())
-            .unwrap_or_default()
-    };
-    Counts {
-        passed: count("pass"),
-        failed: count("fail") + count("cancelled"),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -445,19 +423,6 @@ mod tests {
         );
         assert_eq!(native_counts("test session::closes ... ok"), None);
         assert_eq!(native_counts("test result: ok. nothing"), None);
-    }
-
-    #[test]
-    fn the_counts_of_node_tests_are_the_last_ones() {
-        let report = "TAP version 13\n    # pass 9\n# pass 8\n1..2\n# tests 4\n# suites 0\n# pass 2\n# fail 1\n# cancelled 1\n# skipped 0\n";
-        assert_eq!(
-            node_counts(report),
-            Counts {
-                passed: 2,
-                failed: 2
-            }
-        );
-        assert_eq!(node_counts(""), Counts::default());
     }
 
     #[test]

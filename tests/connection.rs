@@ -458,7 +458,7 @@ fn a_connection_that_is_not_relayed_is_not_restarted() {
     let mut call = Call::one_sided(Policy::Relayed);
     call.ends[0].pair.relayed = false;
     call.ends[0].inspections.clear();
-    call.apply(0, 10 * MINUTE);
+    call.apply(0, 20 * MINUTE);
     assert_eq!(call.run(10 * MINUTE), []);
     let looks = call.ends[0].inspections.len();
     assert!((10..=22).contains(&looks), "{looks} looks in ten minutes");
@@ -474,6 +474,35 @@ fn a_connection_that_falls_back_to_a_relay_later_restarts_then() {
     let (fell, seen) = (call.now, call.run(MINUTE));
     assert_eq!(seen[1].2, Act::Restart);
     assert!(seen[1].0 <= fell + 31 * SECOND);
+}
+
+#[test]
+fn a_relay_of_old_servers_is_found_before_their_end_however_late_it_is_selected() {
+    for left in [60, 40, 16, 9, 6, 4, 3].map(|seconds| seconds * SECOND) {
+        let mut call = Call::one_sided(Policy::Relayed);
+        call.ends[0].pair.relayed = false;
+        call.apply(0, 90 * SECOND);
+        let end = call.now + 90 * SECOND;
+        assert_eq!(call.run(90 * SECOND - left), []);
+        call.ends[0].pair.relayed = true;
+        call.run(left);
+        let [(at, 0)] = call.restarts()[..] else {
+            panic!("{:?} with {left} ms left", call.restarts());
+        };
+        assert!(end - at >= SECOND && end - at >= (left / 2).min(30 * SECOND) / 2);
+    }
+}
+
+#[test]
+fn a_path_that_outlived_the_old_servers_is_looked_at_every_half_minute() {
+    let mut call = Call::one_sided(Policy::Relayed);
+    call.ends[0].pair.relayed = false;
+    call.apply(0, MINUTE);
+    call.run(MINUTE + SECOND);
+    call.ends[0].inspections.clear();
+    call.run(10 * MINUTE);
+    let looks = call.ends[0].inspections.len();
+    assert!((19..=20).contains(&looks), "{looks} looks in ten minutes");
 }
 
 #[test]

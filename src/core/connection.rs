@@ -40,7 +40,8 @@ const WORN_MS: u64 = 4_000;
 const WEARING_MS: u64 = 2_000;
 /// How often the selected pair is looked at while a restart is in progress.
 const POLL_MS: u64 = 100;
-/// How often the selected pair is looked at while a connection that is not relayed has old servers.
+/// How often the selected pair is looked at while a connection that is not relayed has old servers; more often when these
+/// come to their end.
 const LOOK_MS: u64 = 30_000;
 /// Over how many moments such looks at a session's connections are spread.
 const LOOKS: u64 = 16;
@@ -810,7 +811,10 @@ impl Connection {
         } else if self.is_relayed() {
             NEVER
         } else {
-            self.inspected + LOOK_MS
+            // Whenever it falls back to a relay, that one is replaced before its credential ends.
+            let half = self.margin(self.inspected) / 2;
+            let soon = (SETTLE_MS..LOOK_MS).contains(&half);
+            self.inspected + if soon { half } else { LOOK_MS }
         };
         if self.inspecting {
             return NEVER;

@@ -226,10 +226,9 @@ fn options(seed: u64) -> Options {
     }
 }
 
-/// A response in the words that the core reads.
+/// A response in the words that the core reads, and no longer than one must be.
 fn credential(ttl: u64) -> String {
-    let url = "turn:turn.example.org:3478";
-    let server = format!("o kurls s{url} kusername salice kcredential shunter2 e");
+    let server = "o kurls sturn:a kusername sb kcredential sc e";
     format!("o kiceServers a {server} e kttl s{ttl} e ").replace(' ', "\0")
 }
 

@@ -21,9 +21,10 @@ const URLS_MOST: usize = 64;
 /// How deep the servers lie at the most: `ocs.data.turnservers[0]`.
 const DEPTH_MOST: u32 = 4;
 
-/// The names that members have, in lower case and without underscores, each after the place of its field in an object.
-const NAMES: &str = "0urls 0url 0uris 1username 2credential 2password 3ttl 3lifetimeduration 4expiresat 4expireson \
-                     5iceservers 5iceserverlist 5stunservers 5turnservers 6v 6d 6ocs 6data";
+/// The names that members have, in lower case and without underscores, each after the place of its field in an object; the
+/// most common ones first.
+const NAMES: &str = "0urls 1username 2credential 3ttl 4expiresat 5iceservers 0url 0uris 2password 3lifetimeduration \
+                     4expireson 5iceserverlist 5stunservers 5turnservers 6v 6d 6ocs 6data";
 const LIST: usize = 5;
 const WRAPPER: usize = 6;
 

@@ -716,12 +716,18 @@ fn retry_after_is_waited_out() {
 }
 
 #[test]
-fn retry_after_beyond_the_credentials_life_is_cut_to_it() {
+fn retry_after_beyond_the_credentials_life_is_cut_to_its_last_seconds_and_its_end() {
     let mut driver = Driver::opened(600.0);
     driver.forward_to_fetch(600 * SECOND);
+    for at in [595_000, 600_000] {
+        driver.failed(Failure::from_status(429, Some(HOUR)));
+        let log = driver.forward_to(at);
+        assert_eq!(fetches(&log), [(at, Reason::Scheduled)]);
+    }
+    // Nothing is left to lose by waiting.
     driver.failed(Failure::from_status(429, Some(HOUR)));
-    let log = driver.forward_to(600_000);
-    assert_eq!(fetches(&log), [(600_000, Reason::Scheduled)]);
+    let (next, _) = driver.forward_to_fetch(2 * HOUR);
+    assert!(next >= 600_000 + HOUR, "{next}");
 }
 
 #[test]
@@ -1135,8 +1141,10 @@ fn waking_up_after_a_lapse_cuts_a_retry_wait_short() {
     driver.forward_to_fetch(600 * SECOND);
     driver.failed(network());
     driver.forward_to_fetch(SECOND);
-    driver.failed(Failure::from_status(503, Some(HOUR)));
-    driver.forward_to_fetch(600 * SECOND);
+    for _ in 0..2 {
+        driver.failed(Failure::from_status(503, Some(HOUR)));
+        driver.forward_to_fetch(600 * SECOND);
+    }
     driver.failed(Failure::from_status(503, Some(HOUR)));
     driver.forward(10 * SECOND);
     assert_eq!(driver.state().status, Status::Expired);

@@ -15,6 +15,9 @@ pub const STEPS: u32 = 7;
 const UNHURRIED_MS: u64 = 2 * LAST_MS;
 /// The longest wait for a credential that lives, in milliseconds.
 const UNHURRIED_MOST_MS: u64 = 3_600_000;
+/// A try that `Retry-After` would put past the end of a live credential comes this long before it, in milliseconds, if twice as
+/// much is left: so that the connections move over while their relays live.
+const IN_TIME_MS: u64 = 5_000;
 /// The longest `Retry-After` that is honoured once nothing is left to lose by waiting, in milliseconds.
 const RETRY_AFTER_MOST_MS: u64 = 3_600_000;
 
@@ -28,7 +31,8 @@ pub fn ceiling(failures: u32) -> u64 {
 /// Uniform in 0 to the ceiling (full jitter), or to `most` if that is less: half of what is left of the live credential, so
 /// that a try comes in time while the backend is away for less than a margin, and a margin once it expired. A `Retry-After`
 /// comes before that, so that clients turned away together do not return together; `life` (what is left of the live
-/// credential) caps it, for a wait beyond it would lose the call for certain. Without a live one that is [`NEVER`].
+/// credential) caps it, for a wait beyond it would lose the call for certain, and so would one that leaves no time for the
+/// answer and an ICE restart. Without a live one that is [`NEVER`].
 ///
 /// Once all steps were taken in vain, a live credential that is not urgent waits for a quarter to a half of what is left of
 /// its life, an hour at the most: else all sessions whose refresh fell into a long outage would try twice a minute, and
@@ -53,7 +57,7 @@ pub fn delay(
         Some(asked) => asked
             .min(RETRY_AFTER_MOST_MS)
             .saturating_add(jitter)
-            .min(life),
+            .min(life - (life / (2 * IN_TIME_MS)).min(1) * IN_TIME_MS),
     };
     wait.max(FLOOR_MS)
 }
@@ -127,7 +131,10 @@ mod tests {
         for _ in 0..100 {
             let mut asked = |ms, life| delay(1, Some(ms), life, life / 2, &mut random);
             assert!((30_000..=31_000).contains(&asked(30_000, 100_000)));
-            assert_eq!(asked(30_000, 20_000), 20_000);
+            assert_eq!(asked(30_000, 30_000), 25_000);
+            assert_eq!(asked(30_000, 20_000), 15_000);
+            assert_eq!(asked(30_000, 10_000), 5_000);
+            assert_eq!(asked(30_000, 9_999), 9_999);
             assert!(asked(u64::MAX, NEVER) <= RETRY_AFTER_MOST_MS + 1_000);
             assert_eq!(asked(30_000, 1), FLOOR_MS);
         }

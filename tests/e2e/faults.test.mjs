@@ -410,7 +410,8 @@ function judge(t, told, check) {
   }
 }
 
-// One browser after the other: all of one's calls run at the same time, and two cores have no room for twice as many.
+// Half of one browser's calls run at the same time: two cores have no room for more. With all twelve Firefox's answers to ICE's
+// consent checks come late at times, and it calls a path disconnected for some milliseconds.
 describe("faults around a call", { concurrency: 1 }, () => {
   const table = [];
 
@@ -421,12 +422,15 @@ describe("faults around a call", { concurrency: 1 }, () => {
 
       before(async () => {
         await stage.open(name);
-        for (const [index, fault] of FAULTS.entries()) {
-          const run = wait(index * STAGGER_MS).then(() => stage.run(fault));
-          run.catch(() => {});
-          runs.set(fault, run);
+        for (const half of [0, 1]) {
+          for (const [index, fault] of FAULTS.entries()) {
+            if (index % 2 !== half) continue;
+            const run = wait(index * STAGGER_MS).then(() => stage.run(fault));
+            run.catch(() => {});
+            runs.set(fault, run);
+          }
+          await Promise.allSettled(runs.values());
         }
-        await Promise.allSettled(runs.values());
       });
       after(async () => {
         await stage.close();

@@ -33,10 +33,8 @@ pub fn figures(workspace: &Workspace) -> Result<String> {
 fn simulation(workspace: &Workspace) -> Command {
     let mut command = Command::new(cargo());
     command
-        .args(["run", "--quiet", "--profile", "fleet"])
+        .args(["run", "--quiet", "--profile", "server"])
         .args(["--package", "turn-fleet", "--"])
-        // A million sessions lie all over the memory: with large pages (glibc's, on Linux) a tenth of the time is saved.
-        .env("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1")
         .current_dir(workspace.root());
     command
 }

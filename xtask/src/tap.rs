@@ -38,7 +38,7 @@ pub fn failures(report: &str) -> Vec<String> {
         let Some(result) = line.trim_start().strip_prefix("not ok ") else {
             continue;
         };
-        // They do not make a run fail.
+        // TAP's own marks: such tests do not make a run fail.
         if result.contains(" # TODO") || result.contains(" # SKIP") {
             continue;
         }

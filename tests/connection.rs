@@ -462,6 +462,11 @@ fn a_connection_that_is_not_relayed_is_not_restarted() {
     assert_eq!(call.run(10 * MINUTE), []);
     let looks = call.ends[0].inspections.len();
     assert!((10..=22).contains(&looks), "{looks} looks in ten minutes");
+    assert_eq!(call.run(9 * MINUTE), []);
+    call.ends[0].inspections.clear();
+    assert_eq!(call.run(MINUTE), []);
+    let looks = call.ends[0].inspections.len();
+    assert!((5..=7).contains(&looks), "{looks} looks in the last minute");
 }
 
 #[test]

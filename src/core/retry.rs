@@ -52,12 +52,14 @@ pub fn delay(
     } else {
         random.up_to(ceiling(failures).min(most))
     };
+    // Once or not at all: a branch in its place makes the package 40 bytes larger.
+    let in_time = life - (life / (2 * IN_TIME_MS)).min(1) * IN_TIME_MS;
     let wait = match retry_after {
         None => jitter,
         Some(asked) => asked
             .min(RETRY_AFTER_MOST_MS)
             .saturating_add(jitter)
-            .min(life - (life / (2 * IN_TIME_MS)).min(1) * IN_TIME_MS),
+            .min(in_time),
     };
     wait.max(FLOOR_MS)
 }

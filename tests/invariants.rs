@@ -90,6 +90,11 @@ fn try_schedules<S: Strategy>(
 
 // ---- schedules -----------------------------------------------------------------------------------------------------
 
+/// The milliseconds of a ttl in seconds, less the fraction of one: 4.015 s are 4014.9999….
+fn whole_ms(seconds: f64) -> u64 {
+    (seconds * 1000.0) as u64
+}
+
 /// How the backend answers a fetch.
 #[derive(Clone, Copy, PartialEq)]
 enum Answer {
@@ -565,16 +570,18 @@ impl Model {
         let input = match self.answer {
             Answer::Good { life } => {
                 let name = self.name();
-                self.coming = Some((name.clone(), self.sent + life));
-                good(credential(&name, life as f64 / 1000.0))
+                let seconds = life as f64 / 1000.0;
+                self.coming = Some((name.clone(), self.sent + whole_ms(seconds)));
+                good(credential(&name, seconds))
             }
             Answer::Again { life } => {
                 let name = match &self.held {
                     Some((name, _)) => name.clone(),
                     None => self.name(),
                 };
-                self.coming = Some((name.clone(), self.sent + life));
-                good(credential(&name, life as f64 / 1000.0))
+                let seconds = life as f64 / 1000.0;
+                self.coming = Some((name.clone(), self.sent + whole_ms(seconds)));
+                good(credential(&name, seconds))
             }
             Answer::Until { life } => {
                 // The page's clock may be set before the answer comes, so it is made up on arrival, without a latency.
@@ -584,7 +591,7 @@ impl Model {
                 let moment = now + life as f64;
                 let expires = match (life > 0 && moment >= 1e11, self.ttl_option) {
                     (true, _) => Some(self.now() + (life as u64).min(48 * HOUR)),
-                    (false, Some(ttl)) => Some(self.sent + (ttl * 1000.0) as u64),
+                    (false, Some(ttl)) => Some(self.sent + whole_ms(ttl)),
                     (false, None) => None,
                 };
                 self.coming = expires.map(|expires| (name.clone(), expires));

@@ -3,8 +3,8 @@
 //! New servers reach a live relay only through an ICE restart (RFC 8656 section 5: an allocation keeps its username).
 //! Two restarts at once end a call for good in Firefox, so one begins only while nothing of the last one, ours or the
 //! other end's, is still in progress. Both ends gather anew at a restart: one that the other end began after our
-//! servers were applied makes ours unnecessary. Of two ends that both need one, the order of their DTLS fingerprints
-//! decides which goes first; the other steps in only if nothing came. A relayed connection is restarted only with
+//! servers were applied makes ours unnecessary. Of two ends that both need one, their browsers and the order of their DTLS
+//! fingerprints decide which goes first; the other steps in only if nothing came. A relayed connection is restarted only with
 //! servers that were just proven to give a relay.
 
 use super::clock::{Instant, NEVER};

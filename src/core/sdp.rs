@@ -25,14 +25,17 @@ pub fn fingerprint(sdp: &str) -> Option<&str> {
     attribute(sdp, "a=fingerprint:")
 }
 
+/// How long Firefox's ICE username fragments are, in characters; Chromium's have four.
+const FIREFOX_FRAGMENT: usize = 8;
+
 /// Which of two ends starts a restart that both need: something both ends know, and see the other way round.
 /// `None` while either description is missing or both ends show one certificate.
 ///
 /// Firefox goes before other browsers: of restarts that Chromium had offered one in eight kept a call silent for seconds
-/// (docs/guide.md, "Chromium with Firefox"). It is known by the length of its fragments; the line that names it (`o=mozilla…`)
-/// is not in what Chromium shows of a remote description.
+/// (docs/guide.md, "Chromium with Firefox"). It is known by its fragments, which both ends see alike; the line that names it
+/// (`o=mozilla…`) is not in what Chromium shows of a remote description.
 pub fn goes_first(local: &str, remote: &str) -> Option<bool> {
-    let firefox = |sdp| Some(ice_ufrag(sdp)?.len() == 8);
+    let firefox = |sdp| Some(ice_ufrag(sdp)?.len() == FIREFOX_FRAGMENT);
     if firefox(local)? != firefox(remote)? {
         return firefox(local);
     }

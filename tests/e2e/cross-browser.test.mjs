@@ -33,8 +33,8 @@ class CrossCall {
   static async open(server, browsers, { caller, ttl }) {
     const call = new CrossCall();
     call.title = `${caller} calls ${BROWSERS.find((name) => name !== caller)}`;
-    const order = [caller, ...BROWSERS.filter((name) => name !== caller)];
-    call.pages = await Promise.all(order.map((name) => browsers[name].page(server.page)));
+    call.order = [caller, ...BROWSERS.filter((name) => name !== caller)];
+    call.pages = await Promise.all(call.order.map((name) => browsers[name].page(server.page)));
     await call.both(
       async (options) => {
         const { FarEnd } = await import("/harness/far-end.mjs");
@@ -70,7 +70,7 @@ class CrossCall {
     // Whoever leaves the room second, or still waits for messages, finds that it has ended.
     const troubles = this.pages.flatMap((page) => page.troubles).filter((trouble) => !/status of 404/.test(trouble));
     await Promise.all(this.pages.map((page) => page.close()));
-    return { title: this.title, ...joined(reports, { problem: null, endedAt }), troubles };
+    return { title: this.title, order: this.order, ...joined(reports, { problem: null, endedAt }), troubles };
   }
 }
 
@@ -193,8 +193,7 @@ describe("a call between Chromium and Firefox", { concurrency: true, skip: BROWS
       t.diagnostic(`${call.title}, ${offset} ms apart: begun by end ${begun.join(", ")}`);
       assertNothingWrong(t, call, { seconds: 2 * ROUNDS, largestGap: LARGEST_GAP_MS });
       // Whichever had its fresh credential first: Chromium's end has more than a minute to wait for Firefox's.
-      const firefox = call.title.startsWith("firefox") ? 0 : 1;
-      assert.deepEqual(begun, Array(ROUNDS).fill(firefox));
+      assert.deepEqual(begun, Array(ROUNDS).fill(call.order.indexOf("firefox")));
       assert.deepEqual(call.problems, [null, null]);
     });
   }

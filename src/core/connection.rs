@@ -559,16 +559,19 @@ impl Connection {
             self.settled
         } else if self.facts.gathering && now < generation.began + GATHERING_MS {
             generation.began + GATHERING_MS
-        } else if generation.is_settling(now) && !generation.failed {
+        } else if generation.is_unfinished() && !generation.failed {
             let works = self.facts.ice == Ice::Connected;
-            let wait = match () {
-                () if works && self.blank && !self.told_lost => return self.doomed_from(),
-                () if works => SELECTING_MS,
-                // Gathered from a dead credential it has no relay to connect with.
-                () if now >= generation.servers.expires => SETTLE_MS,
-                () => CONNECTING_MS,
-            };
-            generation.negotiated + wait
+            if works && self.blank && !self.told_lost {
+                return self.doomed_from();
+            }
+            if works {
+                generation.negotiated + SELECTING_MS
+            } else {
+                // Once its credential is dead, it has no relay to connect with.
+                (generation.negotiated + SETTLE_MS)
+                    .max(generation.servers.expires)
+                    .min(generation.negotiated + CONNECTING_MS)
+            }
         } else {
             0
         }

@@ -996,6 +996,259 @@ fn a_restart_that_does_not_connect_keeps_fresh_servers_waiting_for_the_life_of_i
 }
 
 #[test]
+fn relays_are_raised_where_a_restart_leaves_a_pair_of_before_selected() {
+    for policy in [Policy::Relayed, Policy::Always, Policy::Never] {
+        let mut call = Call::one_sided(policy);
+        call.connects = false;
+        call.apply(0, 10 * MINUTE);
+        if policy == Policy::Never {
+            call.ends[0].armed = true;
+            call.offer(0);
+        }
+        let negotiated = call.now + 1 + 2 * call.delay;
+        call.run(MINUTE);
+        let raises: Vec<_> = call
+            .log
+            .iter()
+            .filter(|(.., act)| *act == Act::Raise)
+            .collect();
+        if policy == Policy::Never {
+            assert_eq!(raises, [] as [&(u64, usize, Act); 0]);
+            continue;
+        }
+        let [(at, ..)] = raises[..] else {
+            panic!("{raises:?}");
+        };
+        let waited = at - negotiated;
+        assert!((35_000..40_200).contains(&waited), "{waited}");
+        // They are applied again; the other end has a few seconds for the same.
+        assert_eq!(call.ends[0].engine.offered, 0);
+        let (end, now) = (&mut call.ends[0], call.now);
+        end.engine
+            .applied(stamp(end.version, now + HOUR), false, now);
+        call.connects = true;
+        call.drive(0);
+        call.run(MINUTE);
+        assert_eq!(call.restarts()[1..], [(now + 3 * SECOND, 0)]);
+        assert_eq!(call.told_restarted(), 1);
+        assert_eq!(call.told(&Act::Raise), 1);
+    }
+}
+
+#[test]
+fn a_restart_whose_offer_waits_for_its_answer_is_not_looked_at() {
+    let mut call = Call::one_sided(Policy::Relayed);
+    call.delay = HOUR;
+    call.app_restarts(0);
+    call.run(100);
+    let before = call.ends[0].inspections.len();
+    call.run(MINUTE);
+    assert_eq!(call.ends[0].inspections.len(), before);
+}
+
+#[test]
+fn relays_are_not_raised_for_a_pair_that_is_not_relayed_or_gone_or_interrupted() {
+    for case in 0..4 {
+        let mut call = Call::one_sided(Policy::Always);
+        call.connects = false;
+        call.apply(0, 10 * MINUTE);
+        call.run(SECOND);
+        match case {
+            0 => call.ends[0].pair.relayed = false,
+            1 => call.ends[0].shows_pair = false,
+            2 => call.set_ice(0, Ice::Disconnected),
+            _ => {}
+        }
+        call.run(20 * SECOND);
+        let mut commands = Vec::new();
+        let raised = call.ends[0].engine.raise(5_000, call.now, &mut commands);
+        assert_eq!(raised, case == 3, "{case}");
+        assert_eq!(
+            acts(commands),
+            if raised { vec![Act::Raise] } else { vec![] }
+        );
+    }
+}
+
+#[test]
+fn relays_are_raised_for_new_servers_once_a_restart_has_left_the_pair_of_before_for_five_seconds() {
+    let mut call = Call::one_sided(Policy::Relayed);
+    call.connects = false;
+    call.apply(0, 10 * MINUTE);
+    let mut commands = Vec::new();
+    assert!(!call.ends[0].engine.raise(5_000, call.now, &mut commands));
+    call.run(SECOND);
+    let negotiated = call.restarts()[0].0 + 1 + 2 * call.delay;
+    let engine = &mut call.ends[0].engine;
+    assert!(!engine.raise(5_000, negotiated + 4_999, &mut commands));
+    assert!(engine.raise(5_000, negotiated + 5_000, &mut commands));
+    // Once for each restart.
+    assert!(!engine.raise(5_000, negotiated + 5_001, &mut commands));
+    assert_eq!(engine.gathered_version(), 0);
+}
+
+#[test]
+fn relays_are_raised_sixteen_times_at_the_most() {
+    let mut call = Call::one_sided(Policy::Relayed);
+    call.connects = false;
+    for _ in 0..30 {
+        call.apply(0, 10 * MINUTE);
+        call.run(MINUTE);
+    }
+    assert_eq!(call.told(&Act::Raise), 16);
+}
+
+/// A call in Firefox whose restarts take that long to select a pair, one after the other; how often the loss of its connection is
+/// told after each.
+fn lost_after(waits: &[u64], shows_pair: bool) -> Vec<usize> {
+    let mut call = Call::one_sided(Policy::Relayed);
+    let mut told = Vec::new();
+    for (number, wait) in waits.iter().enumerate() {
+        call.ends[0].tells_ufrag = false;
+        call.connects = false;
+        call.apply(0, 10 * MINUTE);
+        call.ends[0].shows_pair = shows_pair;
+        call.run(1 + 2 * call.delay + wait);
+        call.ends[0].shows_pair = true;
+        call.happen(0, Happening::Selected(format!("a{}", number + 1)));
+        call.run(MINUTE);
+        assert_eq!(call.told_restarted(), number + 1);
+        told.push(call.told(&Act::Lost));
+    }
+    // Until it is replaced it goes on like any other.
+    assert_eq!(call.restarts().len(), waits.len());
+    told
+}
+
+#[test]
+fn a_connection_whose_restarts_take_ever_longer_in_firefox_is_told_of_once_before_one_ends_it() {
+    assert_eq!(
+        lost_after(&[1_000, 2_100, 3_200, 4_300, 4_500], false),
+        [0, 0, 0, 1, 1]
+    );
+    // A single one that took long had another cause.
+    assert_eq!(lost_after(&[300, 4_500, 300, 4_500], false), [0; 4]);
+    assert_eq!(lost_after(&[2_100, 3_700, 3_800], false), [0; 3]);
+    // Elsewhere the pair of before stays selected meanwhile.
+    assert_eq!(lost_after(&[1_000, 2_100, 3_200, 4_300], true), [0; 4]);
+}
+
+#[test]
+fn a_restart_whose_pair_stays_unselected_while_the_path_works_is_over_after_five_seconds() {
+    // Chromium's controlled end keeps the old pair as long as nothing at all comes over the new one.
+    let mut call = Call::one_sided(Policy::Relayed);
+    call.connects = false;
+    call.apply(0, 10 * MINUTE);
+    call.run(SECOND);
+    let negotiated = call.restarts()[0].0 + 1 + 2 * call.delay;
+    call.apply(0, 10 * MINUTE);
+    call.run(MINUTE);
+    let second = call.restarts()[1].0;
+    assert_eq!(second, negotiated + 5 * SECOND);
+
+    // What is selected late still ends it.
+    let mut call = Call::one_sided(Policy::Relayed);
+    call.connects = false;
+    call.apply(0, 10 * MINUTE);
+    call.run(10 * SECOND);
+    assert_eq!(call.told_restarted(), 0);
+    call.happen(0, Happening::Selected("a1".into()));
+    call.run(SECOND);
+    assert_eq!(call.told_restarted(), 1);
+}
+
+#[test]
+fn a_restart_that_firefox_neither_connects_nor_gives_up_is_told_as_the_end_of_the_connection() {
+    // Its relays were revoked as it began: the browser says connected, names no pair, and a further restart would end
+    // what still comes through. `life`: of their credential after the answer, if it ends soon.
+    for (life, wait) in [
+        (None, 15 * SECOND),
+        (Some(5 * SECOND), 15 * SECOND),
+        (Some(5 * SECOND - 1), 5 * SECOND),
+    ] {
+        let mut call = Call::one_sided(Policy::Relayed);
+        call.ends[0].tells_ufrag = false;
+        call.connects = false;
+        call.apply(0, 10 * MINUTE);
+        call.run(10);
+        let negotiated = call.restarts()[0].0 + 1 + 2 * call.delay;
+        call.ends[0].shows_pair = false;
+        call.run(100);
+        call.apply(0, 10 * MINUTE);
+        if let Some(life) = life {
+            call.ends[0].engine.restamp(stamp(2, negotiated + life));
+        }
+        let lost = (negotiated + wait, 0, Act::Lost);
+        assert_eq!(call.run(10 * MINUTE), [lost]);
+        assert_eq!(call.restarts().len(), 1);
+    }
+}
+
+#[test]
+fn a_doomed_connection_is_told_of_after_the_fetch_and_not_restarted_before() {
+    let mut call = Call::one_sided(Policy::Relayed);
+    call.ends[0].tells_ufrag = false;
+    call.connects = false;
+    call.apply(0, 10 * MINUTE);
+    call.run(10);
+    call.ends[0].shows_pair = false;
+    call.ends[0].fetching = true;
+    call.run(100);
+    call.apply(0, 10 * MINUTE);
+    assert_eq!(call.run(MINUTE), []);
+    call.ends[0].fetching = false;
+    call.drive(0);
+    assert_eq!(call.told(&Act::Lost), 1);
+    assert_eq!(call.restarts().len(), 1);
+}
+
+#[test]
+fn a_pair_that_firefox_selects_late_ends_its_restart() {
+    let mut call = Call::one_sided(Policy::Relayed);
+    call.ends[0].tells_ufrag = false;
+    call.connects = false;
+    call.apply(0, 10 * MINUTE);
+    call.ends[0].shows_pair = false;
+    call.run(14 * SECOND);
+    call.ends[0].shows_pair = true;
+    call.happen(0, Happening::Selected("a1".into()));
+    call.run(MINUTE);
+    assert_eq!(call.told_restarted(), 1);
+    assert_eq!(call.told(&Act::Lost), 0);
+}
+
+#[test]
+fn a_restart_that_firefox_slept_through_has_its_time_after_the_sleep() {
+    for (revoked, selects) in [(false, true), (false, false), (true, true), (true, false)] {
+        let mut call = Call::one_sided(Policy::Relayed);
+        call.ends[0].tells_ufrag = false;
+        call.connects = false;
+        call.apply(0, 10 * MINUTE);
+        call.ends[0].shows_pair = false;
+        call.run(SECOND);
+        if revoked {
+            call.ends[0].engine.restamp(stamp(2, call.now));
+        }
+        call.now += MINUTE;
+        let woke = call.now;
+        call.drive(0);
+        call.run(2 * SECOND);
+        assert_eq!(call.told(&Act::Lost), 0);
+        if selects {
+            call.ends[0].shows_pair = true;
+            call.happen(0, Happening::Selected("a1".into()));
+        }
+        call.run(MINUTE);
+        assert_eq!(call.told_restarted(), usize::from(selects));
+        assert_eq!(call.told(&Act::Lost), usize::from(!selects));
+        if let Some((at, ..)) = call.log.iter().find(|(_, _, act)| *act == Act::Lost) {
+            let wait = if revoked { 5 } else { 15 } * SECOND;
+            assert!((wait..wait + 110).contains(&(at - woke)), "{at}");
+        }
+    }
+}
+
+#[test]
 fn servers_applied_during_a_restart_that_does_not_connect_wait_until_it_is_over() {
     for completes in [true, false] {
         let mut call = Call::one_sided(Policy::Relayed);

@@ -1088,6 +1088,32 @@ fn relays_are_raised_for_new_servers_once_a_restart_has_left_the_pair_of_before_
 }
 
 #[test]
+fn towards_firefox_relays_are_raised_for_new_servers_though_nothing_is_wrong() {
+    for mixed in [true, false] {
+        let mut call = Call::one_sided(Policy::Relayed);
+        call.ends[0].facts.mixed = mixed;
+        call.observe(0);
+        call.apply(0, 10 * MINUTE);
+        call.run(MINUTE);
+        assert_eq!(call.told_restarted(), 1);
+        let raise = |call: &mut Call, patience| {
+            let mut commands = Vec::new();
+            let raised = call.ends[0].engine.raise(patience, call.now, &mut commands);
+            assert_eq!(raised, acts(commands) == [Act::Raise]);
+            raised
+        };
+        // Only then, and not whenever the pairs are looked at.
+        assert!(!raise(&mut call, 35_000));
+        for nth in 0..20 {
+            assert_eq!(raise(&mut call, 5_000), mixed && nth < 16, "{mixed} {nth}");
+        }
+        call.ends[0].pair.relayed = false;
+        call.set_ice(0, Ice::Checking);
+        assert!(!raise(&mut call, 5_000));
+    }
+}
+
+#[test]
 fn relays_are_raised_sixteen_times_at_the_most() {
     let mut call = Call::one_sided(Policy::Relayed);
     call.connects = false;

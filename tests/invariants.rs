@@ -699,6 +699,7 @@ impl Model {
                         gathering: ice == Ice::Checking,
                         ufrag: Some(generation.to_string()),
                         first: Some(connection % 2 == 0),
+                        mixed: connection % 4 == 1,
                         lost: false,
                     };
                     self.input(Input::Observed { connection, facts });

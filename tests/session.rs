@@ -1946,6 +1946,34 @@ fn servers_whose_relays_are_raised_are_applied_again_and_the_connection_restarte
 }
 
 #[test]
+fn towards_firefox_each_refresh_raises_the_relays_before_its_servers_are_applied() {
+    for (mixed, relays) in [(true, true), (true, false), (false, true)] {
+        let mut driver = Driver::opened(600.0);
+        let facts = Facts {
+            first: Some(false),
+            mixed,
+            ..connected()
+        };
+        if relays {
+            driver.relayed_connection(1, facts);
+        } else {
+            create(&mut driver, 1);
+            driver.observe(1, facts);
+        }
+        driver.input(Input::Refresh);
+        let commands = driver.fetched(credential("bob", 600.0));
+        let place = |wanted: &Command| commands.iter().position(|command| command == wanted);
+        let apply = place(&Command::Apply {
+            connection: 1,
+            version: 2,
+        });
+        let raise = place(&Command::Act(1, Act::Raise));
+        assert!(apply.is_some());
+        assert_eq!(raise, apply.filter(|_| mixed && relays).map(|at| at - 1));
+    }
+}
+
+#[test]
 fn an_unrelayed_connection_that_works_is_not_restarted_for_a_rejected_credential() {
     let mut driver = Driver::opened(600.0);
     create(&mut driver, 1);

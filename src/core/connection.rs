@@ -102,6 +102,8 @@ pub struct Facts {
     pub ufrag: Option<String>,
     /// Whether this end goes first; `None` while that is unknown.
     pub first: Option<bool>,
+    /// The other end is Firefox, and this one is not.
+    pub mixed: bool,
     /// The transport under the connection is closed: no restart brings it back.
     pub lost: bool,
 }
@@ -117,12 +119,14 @@ impl Facts {
         remote: &str,
     ) -> Self {
         let ufrag = sdp::ice_ufrag(local).map(ToOwned::to_owned);
+        let order = sdp::order(local, remote);
         Self {
             signaling,
             ice,
             gathering,
             ufrag,
-            first: sdp::goes_first(local, remote),
+            first: order.map(|order| order.0),
+            mixed: order == Some((false, true)),
             lost,
         }
     }
@@ -134,6 +138,7 @@ impl Facts {
         gathering: false,
         ufrag: None,
         first: None,
+        mixed: false,
         lost: false,
     };
 }
@@ -507,15 +512,22 @@ impl Connection {
     /// before works. It ranks a pair with a peer-reflexive candidate (RFC 8445 section 7.3.1.3), which packets of two generations
     /// make when a TURN server pauses, above all that later ones bring, and never tries those; the path would end with the old
     /// credential. Relays of a higher priority win, if both ends have them.
+    ///
+    /// Towards Firefox that is done for each refresh, before its restart: Firefox chooses the first pair that works, and lets go of
+    /// the others at once; Chromium would stay with the old one for seconds where that ranks higher (docs/guide.md, "Chromium with
+    /// Firefox").
     pub fn raise(&mut self, patience: u64, now: Instant, commands: &mut Vec<Command>) -> bool {
-        let works = self.facts.ice == Ice::Connected && !self.blank;
-        let may =
-            works && self.is_relayed() && self.policy != Policy::Never && self.raises < RAISES_MOST;
+        let may = self.policy != Policy::Never
+            && self.raises < RAISES_MOST
+            && self.facts.ice == Ice::Connected
+            && !self.blank
+            && self.is_relayed();
         let Some(generation) = &mut self.generation else {
             return false;
         };
-        let outranked =
-            may && generation.is_unfinished() && now >= generation.negotiated + patience;
+        let outranked = may
+            && (self.facts.mixed && patience == SELECTING_MS
+                || generation.is_unfinished() && now >= generation.negotiated + patience);
         if outranked {
             generation.done = true;
             // It runs on servers from before.

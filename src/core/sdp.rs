@@ -28,20 +28,21 @@ pub fn fingerprint(sdp: &str) -> Option<&str> {
 /// How long Firefox's ICE username fragments are, in characters; Chromium's have four.
 const FIREFOX_FRAGMENT: usize = 8;
 
-/// Which of two ends starts a restart that both need: something both ends know, and see the other way round.
-/// `None` while either description is missing or both ends show one certificate.
+/// Whether this one of two ends starts a restart that both need, by something both ends know, and see the other way round; and whether
+/// the other end is Firefox and this one is not. `None` while either description is missing or both ends show one certificate.
 ///
 /// Firefox goes before other browsers: of restarts that Chromium had offered one in eight kept a call silent for seconds
 /// (docs/guide.md, "Chromium with Firefox"). It is known by its fragments, which both ends see alike; the line that names it
 /// (`o=mozilla…`) is not in what Chromium shows of a remote description.
-pub fn goes_first(local: &str, remote: &str) -> Option<bool> {
+pub fn order(local: &str, remote: &str) -> Option<(bool, bool)> {
     let firefox = |sdp| Some(ice_ufrag(sdp)?.len() == FIREFOX_FRAGMENT);
-    if firefox(local)? != firefox(remote)? {
-        return firefox(local);
+    let (ours, theirs) = (firefox(local)?, firefox(remote)?);
+    if ours != theirs {
+        return Some((ours, theirs));
     }
     let local = fingerprint(local)?.to_ascii_lowercase();
     let remote = fingerprint(remote)?.to_ascii_lowercase();
-    (local != remote).then_some(local < remote)
+    (local != remote).then_some((local < remote, false))
 }
 
 #[cfg(test)]
@@ -60,6 +61,10 @@ mod tests {
         assert_eq!(ice_ufrag(""), None);
     }
 
+    fn goes_first(local: &str, remote: &str) -> Option<bool> {
+        order(local, remote).map(|(first, _)| first)
+    }
+
     #[test]
     fn the_two_ends_agree_on_who_goes_first() {
         assert_eq!(goes_first(A, B), Some(false));
@@ -76,9 +81,11 @@ mod tests {
                 .replace("9c1f2d", "685de4ec")
         };
         for (one, other) in [(A, B), (B, A)] {
-            assert_eq!(goes_first(&firefox(one), other), Some(true));
-            assert_eq!(goes_first(other, &firefox(one)), Some(false));
+            assert_eq!(order(&firefox(one), other), Some((true, false)));
+            assert_eq!(order(other, &firefox(one)), Some((false, true)));
+            assert_eq!(order(one, other).map(|(_, mixed)| mixed), Some(false));
         }
+        assert_eq!(order(&firefox(A), &firefox(B)), Some((false, false)));
         assert_eq!(goes_first(&firefox(A), &firefox(B)), Some(false));
         assert_eq!(goes_first(&firefox(B), &firefox(A)), Some(true));
         assert_eq!(goes_first(&firefox(A), &firefox(A)), None);

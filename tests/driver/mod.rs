@@ -95,6 +95,7 @@ pub fn connected() -> Facts {
         gathering: false,
         ufrag: Some("first".into()),
         first: Some(true),
+        mixed: false,
         lost: false,
     }
 }

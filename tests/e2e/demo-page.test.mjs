@@ -88,6 +88,13 @@ for (const name of BROWSERS) {
       await server?.stop();
     });
 
+    it("offers nothing to press before its scripts are there", async () => {
+      const markup = await (await fetch(server.url("/"))).text();
+      const buttons = markup.match(/<button[^>]*>/g);
+      assert.ok(buttons.length > 10);
+      assert.deepEqual(buttons.filter((button) => !/ disabled[ >]/.test(button)), []);
+    });
+
     it("can be used by everybody before a call", async () => {
       await page.waitForSelector("#start:not([disabled])");
       await page.click("#settings summary");

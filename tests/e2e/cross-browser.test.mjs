@@ -17,6 +17,12 @@ const REFRESHES = 3;
 /** How long those may take, in s: each comes after three quarters of a credential's life at the latest. */
 const LONGEST_SECONDS = 120;
 
+/** They come with a camera and a microphone of their own, which ask nobody. Firefox ends as soon as a second page asks for them. */
+const DEVICES = {
+  firefox: { prefs: { "media.navigator.streams.fake": true } },
+  chromium: { flags: ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"] },
+};
+
 const OFFSETS_MS = [0, 60, 200, 500];
 const ROUNDS = 5;
 
@@ -30,7 +36,7 @@ const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** A call between a page of each browser. */
 class CrossCall {
-  static async open(server, browsers, { caller, ttl }) {
+  static async open(server, browsers, { caller, ttl, urls, ...more }) {
     const call = new CrossCall();
     call.title = `${caller} calls ${BROWSERS.find((name) => name !== caller)}`;
     call.order = [caller, ...BROWSERS.filter((name) => name !== caller)];
@@ -41,7 +47,7 @@ class CrossCall {
         globalThis.end = await FarEnd.open(options);
         globalThis.end.sample();
       },
-      { room: randomUUID(), options: { source: { url: "/api/turn-credentials", body: { ttl } } } },
+      { room: randomUUID(), options: { source: { url: "/api/turn-credentials", body: { ttl } }, urls }, ...more },
     );
     const problems = await call.both(() => globalThis.end.settle({ within: 20_000 }));
     assert.deepEqual(problems, [null, null]);
@@ -74,9 +80,14 @@ class CrossCall {
   }
 }
 
-/** Lives through its refreshes. */
+/** Lives through its refreshes, with sound and pictures both ways; one URL, as docs/guide.md advises: Firefox restarts faster. */
 async function outliveCredentials(server, browsers, caller) {
-  const call = await CrossCall.open(server, browsers, { caller, ttl: TTL_SECONDS });
+  const call = await CrossCall.open(server, browsers, {
+    caller,
+    ttl: TTL_SECONDS,
+    urls: { max: 1 },
+    media: true,
+  });
   const begun = Date.now();
   while ((await call.least("refreshed", "restarted")) < REFRESHES && Date.now() - begun < LONGEST_SECONDS * 1000) await wait(500);
   const seconds = (Date.now() - begun) / 1000;
@@ -121,6 +132,48 @@ async function bareRestart(server, { chromium, firefox }) {
   return { roles, refusal };
 }
 
+/** A connection that sends pictures and silence, and shows what comes from the other end. */
+async function sendPictures({ bundlePolicy }) {
+  const { pictures, show } = await import("/harness/kept-call.mjs");
+  globalThis.pc = new RTCPeerConnection({ bundlePolicy });
+  globalThis.pc.addEventListener("track", ({ streams }) => show(streams[0]));
+  const stream = pictures();
+  const silence = new AudioContext().createMediaStreamDestination().stream;
+  for (const track of [...silence.getTracks(), ...stream.getTracks()]) globalThis.pc.addTrack(track, stream);
+}
+
+/** What a connection says of its pictures: how many it has shown, how many key frames it has asked for, and how many it was asked for. */
+async function pictureFigures() {
+  const figures = {};
+  for (const { type, kind, framesDecoded, pliCount } of (await globalThis.pc.getStats()).values()) {
+    if (type === "inbound-rtp" && kind === "video") Object.assign(figures, { shown: framesDecoded, asks: pliCount });
+    if (type === "outbound-rtp" && kind === "video") figures.asked = pliCount;
+  }
+  return figures;
+}
+
+/** A call in which Firefox took back its first offer and then made another one: what both ends say of the pictures to Firefox. */
+async function picturesAfterRollback(server, { chromium, firefox }, bundlePolicy) {
+  const [sender, receiver] = await Promise.all([chromium.page(server.page), firefox.page(server.page)]);
+  const said = async () => ({ ...(await receiver.evaluate(pictureFigures)), asked: (await sender.evaluate(pictureFigures)).asked });
+  const until = async (condition) => {
+    for (const deadline = Date.now() + 20_000; Date.now() < deadline && !condition(await said()); ) await wait(100);
+  };
+  for (const page of [sender, receiver]) await page.evaluate(sendPictures, { bundlePolicy });
+  await receiver.evaluate(step, {});
+  const answer = await receiver.evaluate(step, { take: await sender.evaluate(step, {}) });
+  await sender.evaluate(step, { take: answer });
+  await until(({ shown }) => shown > 5);
+  const before = await said();
+  const second = await sender.evaluate(step, { take: await receiver.evaluate(step, { iceRestart: true }) });
+  await receiver.evaluate(step, { take: second });
+  // Firefox begins to receive anew, which takes a key frame.
+  await until(({ shown, asks, asked }) => (asked > before.asked && shown > 5) || asks > before.asks + 5);
+  const after = await said();
+  await Promise.all([sender.close(), receiver.close()]);
+  return { before, after };
+}
+
 function assertNothingWrong(t, call, more) {
   try {
     assert.deepEqual(
@@ -141,13 +194,20 @@ describe("a call between Chromium and Firefox", { concurrency: true, skip: BROWS
   const lasting = new Map();
   const together = new Map();
   let bare;
+  const rolledBack = {};
 
   before(async () => {
     server = await DemoServer.start({ ttl: TTL_SECONDS });
-    await Promise.all(BROWSERS.map(async (name) => (browsers[name] = await openBrowser(name))));
+    await Promise.all(BROWSERS.map(async (name) => (browsers[name] = await openBrowser(name, DEVICES[name]))));
     bare = await bareRestart(server, browsers);
+    for (const policy of ["balanced", "max-bundle"]) rolledBack[policy] = await picturesAfterRollback(server, browsers, policy);
     // Two at a time: a browser has six connections to the backend, and each end waits for messages on one of them.
-    await Promise.all(BROWSERS.map(async (caller) => lasting.set(caller, await outliveCredentials(server, browsers, caller))));
+    await Promise.all(
+      BROWSERS.map(async (caller) => {
+        const own = { ...browsers, firefox: await openBrowser("firefox", DEVICES.firefox) };
+        lasting.set(caller, await outliveCredentials(server, own, caller).finally(() => own.firefox.close()));
+      }),
+    );
     for (const offsets of [OFFSETS_MS.slice(0, 2), OFFSETS_MS.slice(2)]) {
       await Promise.all(
         offsets.map(async (offset, index) => together.set(offset, await restartTogether(server, browsers, BROWSERS[index], offset))),
@@ -164,6 +224,16 @@ describe("a call between Chromium and Firefox", { concurrency: true, skip: BROWS
     assert.match(bare.refusal, /Failed to set SSL role/);
   });
 
+  it("Firefox that took back its first offer with max-bundle asks for key frames in vain, and shows no more: why docs/guide.md warns of it", (t) => {
+    t.diagnostic(JSON.stringify(rolledBack));
+    for (const policy of ["balanced", "max-bundle"]) assert.ok(rolledBack[policy].before.shown > 5, `${policy}: no pictures from the start`);
+    assert.ok(rolledBack.balanced.after.shown > 5, "no more pictures with balanced");
+    assert.ok(rolledBack.balanced.after.asked > rolledBack.balanced.before.asked, "no key frame was asked for with balanced");
+    const { before, after } = rolledBack["max-bundle"];
+    assert.deepEqual({ shown: after.shown, asked: after.asked }, { shown: 0, asked: before.asked });
+    assert.ok(after.asks > before.asks + 5, `only ${after.asks} key frames were asked for`);
+  });
+
   for (const caller of BROWSERS) {
     it(`outlives its credentials when ${caller} calls`, (t) => {
       const call = lasting.get(caller);
@@ -174,6 +244,21 @@ describe("a call between Chromium and Firefox", { concurrency: true, skip: BROWS
           const count = call.heard.filter((event) => event.type === type && event.session === session).length;
           assert.ok(count >= REFRESHES, `session ${session}: only ${count} times "${type}" in ${call.seconds} s`);
         }
+      }
+    });
+
+    it(`keeps sound and pictures coming, both ways, when ${caller} calls`, (t) => {
+      const call = lasting.get(caller);
+      for (const [end, { audio, video }] of call.media.entries()) {
+        const percent = (100 * audio.concealed).toFixed(1);
+        t.diagnostic(
+          `${call.title}, to ${call.order[end]}: ${video.total} pictures, none for ${video.still} ms at the most ` +
+            `(${video.freezes} freezes, ${video.frozen} s); ${audio.total} packets of sound, none for ${audio.still} ms, ${percent} % concealed`,
+        );
+        // A busy machine shows few of 15 pictures a second; of sound there are 50 packets.
+        assert.ok(video.total > 3 * call.seconds, `only ${video.total} pictures in ${call.seconds} s`);
+        assert.ok(audio.total > 25 * call.seconds, `only ${audio.total} packets of sound in ${call.seconds} s`);
+        assert.ok(Math.max(video.still, audio.still) < LARGEST_GAP_MS, `nothing came for ${video.still} and ${audio.still} ms`);
       }
     });
 

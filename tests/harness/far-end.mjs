@@ -3,7 +3,11 @@
 import { openTurnSession } from "/pkg/index.js";
 import { RoomSignalling } from "/room.js";
 import { End, selectedPair, until } from "./call.mjs";
+import { MediaFlow } from "./media-flow.mjs";
 import { listen } from "./sdk-call.mjs";
+
+/** Small ones: two browsers encode and decode them on one machine. */
+const PICTURES = { width: 160, height: 120, frameRate: 15 };
 
 const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -25,10 +29,19 @@ export class FarEnd {
   #reading = Promise.resolve();
   #pairs = [];
   #sampling = null;
+  #configuration;
+  #stream = null;
+  #media = null;
 
-  static async open({ index, room, options }) {
+  /**
+   * `options`: for `openTurnSession`; `configuration`: for the connections, which are relay-only. `media`: it sends the browser's camera
+   * and microphone, and notes what comes of the other end's.
+   */
+  static async open({ index, room, options, configuration = {}, media = false }) {
     const self = new FarEnd();
     self.index = index;
+    self.#configuration = { iceTransportPolicy: "relay", ...configuration };
+    if (media) self.#stream = await navigator.mediaDevices.getUserMedia({ audio: true, video: PICTURES });
     self.session = await openTurnSession(options);
     self.expiresAt = self.session.state.expiresAt;
     self.heard = listen([self.session], self.#connections);
@@ -57,9 +70,11 @@ export class FarEnd {
 
   #dial(round) {
     if (round < this.#rounds.length) return;
-    const pc = this.session.createPeerConnection({ iceTransportPolicy: "relay" });
+    const pc = this.session.createPeerConnection(this.#configuration);
     const signalling = new Signalling(this.room, round);
     const end = new End(pc, signalling, { index: this.index, events: this.#events });
+    for (const track of this.#stream?.getTracks() ?? []) pc.addTrack(track, this.#stream);
+    if (this.#stream) this.#media ??= new MediaFlow(pc);
     const made = { pc, end, signalling, madeAt: performance.now(), firstArrival: null };
     this.#connections.push(pc);
     this.#rounds.push(made);
@@ -125,6 +140,7 @@ export class FarEnd {
       heard: this.heard,
       events: this.#events,
       pairs: this.#pairs,
+      media: this.#media?.report() ?? null,
       expiresAt: this.expiresAt,
       timeOrigin: performance.timeOrigin,
       next: next && {
@@ -135,6 +151,7 @@ export class FarEnd {
     };
     clearInterval(this.#sampling);
     await this.session.close();
+    for (const track of this.#stream?.getTracks() ?? []) track.stop();
     for (const round of this.#rounds) round.end.close();
     this.room.close();
     return report;

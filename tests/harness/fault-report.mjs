@@ -10,6 +10,7 @@ export function joined(reports, { problem, endedAt }) {
     heard: reports.flatMap(({ heard }, end) => heard.map((event) => ({ ...event, session: end }))).sort((a, b) => a.at - b.at),
     events: reports.flatMap(({ events, timeOrigin }) => events.map((event) => ({ ...event, at: event.at + timeOrigin }))),
     pairs: reports.flatMap(({ pairs }) => pairs),
+    media: reports.map(({ media }) => media),
     timeOrigin: 0,
     expiries: reports.map(({ expiresAt }) => expiresAt),
     anew: replaced.length === 0 ? null : {

@@ -1088,6 +1088,23 @@ fn relays_are_raised_for_new_servers_once_a_restart_has_left_the_pair_of_before_
 }
 
 #[test]
+fn an_end_knows_by_the_descriptions_that_the_other_one_alone_is_firefox() {
+    let chromium = "v=0\r\na=ice-ufrag:Eo5t\r\na=fingerprint:sha-256 AB:CD\r\n";
+    let firefox = "v=0\r\na=ice-ufrag:08fcc682\r\na=fingerprint:sha-256 12:0F\r\n";
+    let other = chromium.replace("AB", "AC");
+    for (local, remote, first, mixed) in [
+        (chromium, firefox, Some(false), true),
+        (firefox, chromium, Some(true), false),
+        (chromium, other.as_str(), Some(true), false),
+        (other.as_str(), chromium, Some(false), false),
+        (chromium, "", None, false),
+    ] {
+        let facts = Facts::read(Signaling::Stable, Ice::New, false, false, local, remote);
+        assert_eq!((facts.first, facts.mixed), (first, mixed));
+    }
+}
+
+#[test]
 fn towards_firefox_relays_are_raised_for_new_servers_though_nothing_is_wrong() {
     for mixed in [true, false] {
         let mut call = Call::one_sided(Policy::Relayed);

@@ -29,18 +29,13 @@ export class FarEnd {
   #reading = Promise.resolve();
   #pairs = [];
   #sampling = null;
-  #configuration;
   #stream = null;
   #media = null;
 
-  /**
-   * `options`: for `openTurnSession`; `configuration`: for the connections, which are relay-only. `media`: it sends the browser's camera
-   * and microphone, and notes what comes of the other end's.
-   */
-  static async open({ index, room, options, configuration = {}, media = false }) {
+  /** `options`: for `openTurnSession`. `media`: it sends the browser's camera and microphone, and notes what comes of the other end's. */
+  static async open({ index, room, options, media = false }) {
     const self = new FarEnd();
     self.index = index;
-    self.#configuration = { iceTransportPolicy: "relay", ...configuration };
     if (media) self.#stream = await navigator.mediaDevices.getUserMedia({ audio: true, video: PICTURES });
     self.session = await openTurnSession(options);
     self.expiresAt = self.session.state.expiresAt;
@@ -70,7 +65,7 @@ export class FarEnd {
 
   #dial(round) {
     if (round < this.#rounds.length) return;
-    const pc = this.session.createPeerConnection(this.#configuration);
+    const pc = this.session.createPeerConnection({ iceTransportPolicy: "relay" });
     const signalling = new Signalling(this.room, round);
     const end = new End(pc, signalling, { index: this.index, events: this.#events });
     for (const track of this.#stream?.getTracks() ?? []) pc.addTrack(track, this.#stream);

@@ -508,7 +508,8 @@ impl Model {
                 }
                 // With more in them than before.
                 Command::Act(connection, Act::Raise) => {
-                    self.offered.entry(connection).and_modify(|last| *last -= 1);
+                    let last = self.offered.entry(connection);
+                    last.and_modify(|last| *last = last.saturating_sub(1));
                 }
                 Command::Act(connection, Act::Restart) => {
                     let facts = &self.driver.facts[&connection];

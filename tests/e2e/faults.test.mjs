@@ -37,10 +37,10 @@ async function open(options) {
   return globalThis.call.expiries;
 }
 
-async function bothHeard(wanted) {
+async function bothHeard({ wanted, within = 30_000 }) {
   const { until } = await import("/harness/call.mjs");
   const { heard } = globalThis.call.sdk;
-  await until(() => [0, 1].every((end) => heard.some(({ type, session }) => type === wanted && session === end)), `${wanted} at both ends`, 30_000);
+  await until(() => [0, 1].every((end) => heard.some(({ type, session }) => type === wanted && session === end)), `${wanted} at both ends`, within);
 }
 
 async function settleAndFinish(options) {
@@ -161,7 +161,7 @@ const FAULTS = [
       await trial.open();
       const from = Date.now();
       await trial.backend.misbehave({ status: 429, headers: { "retry-after": "2" } });
-      await trial.page.evaluate(bothHeard, "refresherror");
+      await trial.page.evaluate(bothHeard, { wanted: "refresherror" });
       await trial.backend.misbehave();
       return { from, to: Date.now() };
     },
@@ -184,7 +184,7 @@ const FAULTS = [
       await trial.open({ ttl: 60 });
       const from = Date.now();
       await trial.backend.misbehave({ status: 429, headers: { "retry-after": "3600" } });
-      await trial.page.evaluate(bothHeard, "refresherror");
+      await trial.page.evaluate(bothHeard, { wanted: "refresherror", within: 60_000 });
       await trial.backend.misbehave();
       return { from, to: Date.now() };
     },

@@ -525,6 +525,7 @@ impl Connection {
         let Some(generation) = &mut self.generation else {
             return false;
         };
+        // It is asked with the shorter patience only when there are new servers.
         let outranked = may
             && (self.facts.mixed && patience == SELECTING_MS
                 || generation.is_unfinished() && now >= generation.negotiated + patience);

@@ -43,6 +43,12 @@ export async function makeOurs(bench) {
   return "/made/ours.js";
 }
 
+/** The package with its module as text, as an app's bundler ships it in one script; returns its name under /made/. */
+export async function makeInline(bench) {
+  await bundled(`export * from ${JSON.stringify(join(FOLDERS["/pkg"], "inline.js"))};`, { outfile: bench.path("made", "inline.js") });
+  return "/made/inline.js";
+}
+
 /** plain.js as it would be shipped; returns its name under /made/. */
 export async function makePlain(bench) {
   await bundled('export * from "./plain.js";', { outfile: bench.path("made", "plain.js") });

@@ -71,6 +71,7 @@ class CrossCall {
       const [a, b] = await this.both(() => globalThis.end.counts);
       if (a.received === b.sent && b.received === a.sent) break;
     }
+    await this.both(() => globalThis.end.rest());
     const endedAt = Date.now();
     const reports = await this.both(() => globalThis.end.finish());
     // Whoever leaves the room second, or still waits for messages, finds that it has ended.
@@ -183,7 +184,9 @@ function assertNothingWrong(t, call, more) {
     assertCallLived(call, more);
     assert.deepEqual(call.troubles, []);
   } catch (error) {
-    for (const text of timeline(call, call.heard[0].at)) t.diagnostic(text);
+    const story = timeline(call, call.heard[0].at);
+    for (const text of story) t.diagnostic(text);
+    error.message += ["", "The last that happened:", ...story.slice(-30)].join("\n");
     throw error;
   }
 }

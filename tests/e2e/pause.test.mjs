@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 import { openBrowser } from "../harness/browsers.mjs";
 import { Coturn } from "../harness/coturn.mjs";
+import { timeline } from "../harness/fault-report.mjs";
 import { Site } from "../harness/site.mjs";
 
 const CALLS = 6;
@@ -32,12 +33,25 @@ async function open({ calls }) {
 async function finish({ since }) {
   const { until } = await import("/harness/call.mjs");
   const problem = await until(() => globalThis.calls.every(globalThis.moved(since)), "all calls moved over again", 60_000).then(() => null, String);
+  const moved = globalThis.calls.map(globalThis.moved(since));
   const results = await Promise.all(globalThis.calls.map((call) => call.finish()));
-  return results.map(({ ends, heard }, index) => ({
-    problem: problem && !globalThis.moved(since)(globalThis.calls[index]) ? problem : null,
+  return results.map((result, index) => ({ problem: moved[index] ? null : problem, timeOrigin: performance.timeOrigin, ...result }));
+}
+
+/** What the test looks at; with the story since the last pause of a call that did not move over. */
+function outcome({ problem, ends, heard, events, timeOrigin }, since) {
+  const from = since - BETWEEN;
+  const story = () => timeline({
+    heard: heard.filter(({ at }) => at > from),
+    events: events.filter(({ at }) => at + timeOrigin > from),
+    timeOrigin,
+  }, since);
+  return {
+    problem,
     lost: ends.map(({ lost }) => lost),
     connectionlost: heard.filter(({ type }) => type === "connectionlost").length,
-  }));
+    ...(problem && { story: story() }),
+  };
 }
 
 describe("a TURN server that pauses", () => {
@@ -65,7 +79,8 @@ describe("a TURN server that pauses", () => {
       await wait(BETWEEN);
     }
     // A restart may be on its way that gathered before.
-    const results = await page.evaluate(finish, { since: Date.now() });
+    const since = Date.now();
+    const results = (await page.evaluate(finish, { since })).map((result) => outcome(result, since));
     assert.deepEqual(results, Array.from({ length: CALLS }, () => ({ problem: null, lost: [0, 0], connectionlost: 0 })));
     assert.deepEqual(page.troubles, []);
     await page.close();

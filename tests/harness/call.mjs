@@ -232,6 +232,11 @@ export class End {
     this.#quiet();
   }
 
+  /** Waits until a restart in progress has connected: until then Firefox calls the connection "connecting". */
+  async rest({ within }) {
+    await until(() => this.pc.connectionState !== "connecting", "no restart in progress", within).catch(() => {});
+  }
+
   close() {
     this.#quiet();
     clearInterval(this.#painting);
@@ -296,10 +301,11 @@ export class Call {
     this.#quiet();
   }
 
-  /** Stops the messages and waits until all that were sent are there. */
+  /** Stops the messages and waits until all that were sent are there, and no end is in a restart. */
   async stop({ within = 5_000 } = {}) {
     this.#quiet();
     await until(() => this.ends.every(({ tally }) => tally.received >= tally.sent), "all messages arrived", within).catch(() => {});
+    await Promise.all(this.ends.map((end) => end.rest({ within })));
     return this.report();
   }
 

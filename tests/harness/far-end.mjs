@@ -124,6 +124,11 @@ export class FarEnd {
     return { sent: end.tally.sent, received: end.incoming.received };
   }
 
+  /** Waits until the first connection is in no restart. Closing one end would leave the other one in it. */
+  async rest() {
+    await this.#rounds[0].end.rest({ within: 10_000 });
+  }
+
   /** Closes everything, and says how it went; the figures are the first connection's. */
   async finish() {
     const [{ end }, next] = this.#rounds;

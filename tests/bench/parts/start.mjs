@@ -1,6 +1,6 @@
 // 2. Start: from the import to a session that can be opened, and what opening one costs beside a bare fetch.
 import { BROWSERS } from "../../harness/browsers.mjs";
-import { makeOurs, makePlain } from "../bundle.mjs";
+import { makeInline, makeOurs, makePlain } from "../bundle.mjs";
 import { figure } from "../figure.mjs";
 import { line } from "../line.mjs";
 
@@ -9,7 +9,7 @@ export const title = "Start";
 const CACHED = { "cache-control": "public, max-age=31536000, immutable" };
 
 /** How the package gets to the page. */
-const WAYS = { ours: "as it is", bundled: "in an app's bundle" };
+const WAYS = { ours: "as it is", bundled: "in an app's bundle", inline: "`turn-wasm/inline` in an app's bundle" };
 
 /** Calls of a kind in one round. */
 const CALLS = 10;
@@ -169,7 +169,7 @@ async function calls(bench, { browser, name, site }) {
 }
 
 export async function measure(bench) {
-  const modules = { ours: "/pkg/index.js", bundled: await makeOurs(bench), theirs: await makePlain(bench) };
+  const modules = { ours: "/pkg/index.js", bundled: await makeOurs(bench), inline: await makeInline(bench), theirs: await makePlain(bench) };
   const sites = { cold: await bench.site(), "from the HTTP cache": await bench.site({ headers: CACHED }) };
   const far = await bench.site({ delay: FAR });
   for (const [path, hints] of Object.entries(PAGES)) far.on(path, (_request, response) => response.writeHead(200, { "content-type": "text/html" }).end(starting(hints)));

@@ -16,6 +16,7 @@ mod mutants;
 mod node;
 mod options;
 mod package;
+mod panic_text;
 mod process;
 mod programs;
 mod progress;

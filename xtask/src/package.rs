@@ -9,6 +9,7 @@ use crate::cache::Cache;
 use crate::failure::{Context, Result};
 use crate::inline;
 use crate::node::Node;
+use crate::panic_text;
 use crate::process;
 use crate::progress;
 use crate::size::{self, Size};
@@ -103,12 +104,8 @@ pub fn build(workspace: &Workspace, tools: &Tools, report: bool) -> Result<Size>
     println!("build: both halves made smaller (wasm-opt, esbuild)");
     // Beside its place, so that the map's paths to the sources hold there, and one rename moves it in.
     let dist = Stage::new(package.join(format!(".dist-new-{}", std::process::id())))?;
-    let wasm = optimised(
-        tools,
-        &module,
-        &dist.0.join(format!("{NAME}_bg.wasm")),
-        &symbols(&dist.0),
-    )?;
+    let wasm = dist.0.join(format!("{NAME}_bg.wasm"));
+    let module = without_panic_texts(tools, &stage, &module, &wasm, &dist.0)?;
     let text = inlined(&wasm)?;
     let script = bundled(tools, workspace, &dist.0)?;
     let entries = minified(
@@ -164,14 +161,39 @@ pub fn build(workspace: &Workspace, tools: &Tools, report: bool) -> Result<Size>
     Ok(default.iter().map(|(_, size)| *size).sum())
 }
 
+/// Makes the module smaller; returns what it was made from: without the texts of panics, unless what remains may read them.
+fn without_panic_texts(
+    tools: &Tools,
+    stage: &Stage,
+    module: &Path,
+    to: &Path,
+    dist: &Path,
+) -> Result<PathBuf> {
+    let blanked = stage.folder("blanked")?.join(format!("{NAME}.wasm"));
+    let bytes = fs::read(module).context(|| format!("cannot read {}", module.display()))?;
+    fs::write(&blanked, panic_text::blanked(bytes))
+        .context(|| format!("cannot write {}", blanked.display()))?;
+    optimised(tools, &blanked, to, &symbol_options(dist))?;
+    let names = symbols(dist);
+    let read = fs::read_to_string(&names).context(|| format!("cannot read {}", names.display()))?;
+    if !panic_text::is_read(&read) {
+        return Ok(blanked);
+    }
+    optimised(tools, module, to, &symbol_options(dist))?;
+    Ok(module.to_path_buf())
+}
+
 /// Takes the functions' names out of the module and keeps them in a file that is no part of the package: a line
 /// `index:name` for each `wasm-function[index]` of a stack trace.
-fn symbols(dist: &Path) -> [String; 2] {
-    let names = dist.join(format!("{NAME}_bg.symbols"));
+fn symbol_options(dist: &Path) -> [String; 2] {
     [
-        format!("--symbolmap={}", names.display()),
+        format!("--symbolmap={}", symbols(dist).display()),
         "--strip-debug".to_owned(),
     ]
+}
+
+fn symbols(dist: &Path) -> PathBuf {
+    dist.join(format!("{NAME}_bg.symbols"))
 }
 
 /// Makes a module smaller.

@@ -377,6 +377,7 @@ impl Call {
         let end = &mut self.ends[who];
         end.engine.restamp(stamp(end.version, now + margin));
         end.version += 1;
+        end.engine.offer(end.version);
         end.engine
             .applied(stamp(end.version, now + 100 * MINUTE), false, now);
         self.drive(who);
@@ -1100,15 +1101,23 @@ fn an_end_knows_by_the_descriptions_that_the_other_one_alone_is_firefox() {
         (chromium, "", None, false),
     ] {
         let facts = Facts::read(Signaling::Stable, Ice::New, false, false, local, remote);
-        assert_eq!((facts.first, facts.mixed), (first, mixed));
+        assert_eq!((facts.first, facts.firefox > 0), (first, mixed));
     }
+    let fragment = |remote: &str| {
+        Facts::read(Signaling::Stable, Ice::New, false, false, chromium, remote).firefox
+    };
+    assert_eq!(fragment(firefox), fragment(firefox));
+    assert_ne!(
+        fragment(firefox),
+        fragment(&firefox.replace("08fcc682", "08fcc683"))
+    );
 }
 
 #[test]
 fn towards_firefox_relays_are_raised_for_new_servers_though_nothing_is_wrong() {
     for mixed in [true, false] {
         let mut call = Call::one_sided(Policy::Relayed);
-        call.ends[0].facts.mixed = mixed;
+        call.ends[0].facts.firefox = u64::from(mixed);
         call.observe(0);
         call.apply(0, 10 * MINUTE);
         call.run(MINUTE);
@@ -1117,6 +1126,13 @@ fn towards_firefox_relays_are_raised_for_new_servers_though_nothing_is_wrong() {
             let mut commands = Vec::new();
             let raised = call.ends[0].engine.raise(patience, call.now, &mut commands);
             assert_eq!(raised, acts(commands) == [Act::Raise]);
+            // Once more only when they were handed over.
+            let again = raised
+                && call.ends[0]
+                    .engine
+                    .raise(patience, call.now, &mut Vec::new());
+            assert!(!again);
+            call.ends[0].engine.offer(2);
             raised
         };
         // Only then, and not whenever the pairs are looked at.

@@ -700,7 +700,12 @@ impl Model {
                         gathering: ice == Ice::Checking,
                         ufrag: Some(generation.to_string()),
                         first: Some(connection % 2 == 0),
-                        mixed: connection % 4 == 1,
+                        // Each generation has a fragment of its own at either end.
+                        firefox: if connection % 4 == 1 {
+                            u64::from(generation) + 1
+                        } else {
+                            0
+                        },
                         lost: false,
                     };
                     self.input(Input::Observed { connection, facts });

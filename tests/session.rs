@@ -1951,7 +1951,7 @@ fn towards_firefox_each_refresh_raises_the_relays_before_its_servers_are_applied
         let mut driver = Driver::opened(600.0);
         let facts = Facts {
             first: Some(false),
-            mixed,
+            firefox: u64::from(mixed),
             ..connected()
         };
         if relays {
@@ -1971,6 +1971,111 @@ fn towards_firefox_each_refresh_raises_the_relays_before_its_servers_are_applied
         assert!(apply.is_some());
         assert_eq!(raise, apply.filter(|_| mixed && relays).map(|at| at - 1));
     }
+}
+
+/// A connection whose other end's fragment is this, 0 if that is not Firefox.
+fn with_firefox(fragment: u64, signaling: Signaling) -> Facts {
+    Facts {
+        first: Some(false),
+        firefox: fragment,
+        signaling,
+        ..connected()
+    }
+}
+
+const RAISED: [Command; 3] = [
+    Command::Act(1, Act::Raise),
+    Command::Apply {
+        connection: 1,
+        version: 1,
+    },
+    Command::Emit(Event::Applied(1)),
+];
+
+#[test]
+fn a_restart_that_firefox_offers_is_answered_from_servers_that_raise_the_relays() {
+    let mut driver = Driver::opened(600.0);
+    driver.relayed_connection(1, with_firefox(10, Signaling::Stable));
+    for nth in 1..20 {
+        let offered = with_firefox(10 + nth, Signaling::HaveRemoteOffer);
+        let mut commands = driver.observe(1, offered.clone());
+        commands.retain(|command| RAISED.contains(command));
+        // Chromium takes 32 TURN URLs.
+        assert_eq!(commands, if nth <= 16 { &RAISED[..] } else { &[] }, "{nth}");
+        assert_eq!(driver.observe(1, offered), []);
+        let answered = Facts {
+            ufrag: Some(nth.to_string()),
+            ..with_firefox(10 + nth, Signaling::Stable)
+        };
+        driver.observe(1, answered);
+        driver.inspected(1, &nth.to_string());
+        // It moved over to them: no restart is owed.
+        assert_eq!(restarts(&driver.forward(20 * SECOND)), [] as [u64; 0]);
+    }
+}
+
+#[test]
+fn relays_are_not_raised_by_an_offer_that_is_no_restart_or_not_of_firefox_or_of_this_end() {
+    for (last, next, signaling) in [
+        (10, 10, Signaling::HaveRemoteOffer),
+        (0, 0, Signaling::HaveRemoteOffer),
+        (10, 11, Signaling::HaveLocalOffer),
+        (10, 11, Signaling::Stable),
+    ] {
+        let mut driver = Driver::opened(600.0);
+        driver.relayed_connection(1, with_firefox(last, Signaling::Stable));
+        let commands = driver.observe(1, with_firefox(next, signaling));
+        assert!(
+            !commands.contains(&RAISED[0]),
+            "{last} {next} {signaling:?}"
+        );
+        assert!(
+            !commands.contains(&RAISED[1]),
+            "{last} {next} {signaling:?}"
+        );
+    }
+}
+
+#[test]
+fn a_restart_that_firefox_offers_after_a_refresh_finds_the_relays_raised() {
+    let mut driver = Driver::opened(600.0);
+    driver.relayed_connection(1, with_firefox(10, Signaling::Stable));
+    driver.input(Input::Refresh);
+    let commands = driver.fetched(credential("bob", 600.0));
+    assert!(commands.contains(&RAISED[0]));
+    let offered = with_firefox(11, Signaling::HaveRemoteOffer);
+    assert!(!driver.observe(1, offered).contains(&RAISED[0]));
+}
+
+#[test]
+fn a_restart_that_firefox_offers_brings_servers_that_waited() {
+    let mut driver = Driver::opened(600.0);
+    driver.relayed_connection(1, with_firefox(10, Signaling::Stable));
+    // It came while the app negotiated something else.
+    driver.observe(1, with_firefox(10, Signaling::HaveRemoteOffer));
+    driver.input(Input::Refresh);
+    let apply = Command::Apply {
+        connection: 1,
+        version: 2,
+    };
+    assert!(!driver.fetched(credential("bob", 600.0)).contains(&apply));
+    let commands = driver.observe(1, with_firefox(11, Signaling::HaveRemoteOffer));
+    assert_eq!(commands[..2], [RAISED[0].clone(), apply]);
+}
+
+#[test]
+fn relays_raised_after_the_credentials_end_are_applied_with_the_fresh_one() {
+    let mut driver = Driver::opened(600.0);
+    driver.relayed_connection(1, with_firefox(10, Signaling::Stable));
+    driver.sleep(601 * SECOND);
+    let commands = driver.observe(1, with_firefox(11, Signaling::HaveRemoteOffer));
+    assert!(!commands.iter().any(|c| matches!(c, Command::Apply { .. })));
+    let commands = driver.fetched(credential("bob", 600.0));
+    let apply = Command::Apply {
+        connection: 1,
+        version: 2,
+    };
+    assert!(commands.contains(&apply), "{commands:?}");
 }
 
 #[test]

@@ -9,7 +9,7 @@
 
 use super::clock::{Instant, NEVER};
 use super::proof::Proof;
-use super::sdp;
+use super::sdp::{self, FirefoxFragment};
 use super::session::Command;
 use alloc::borrow::ToOwned;
 use alloc::boxed::Box;
@@ -102,8 +102,8 @@ pub struct Facts {
     pub ufrag: Option<String>,
     /// Whether this end goes first; `None` while that is unknown.
     pub first: Option<bool>,
-    /// The other end is Firefox, and this one is not.
-    pub mixed: bool,
+    /// The ICE username fragment of the other end, where that is Firefox and this one is not.
+    pub firefox: FirefoxFragment,
     /// The transport under the connection is closed: no restart brings it back.
     pub lost: bool,
 }
@@ -126,7 +126,7 @@ impl Facts {
             gathering,
             ufrag,
             first: order.map(|order| order.0),
-            mixed: order == Some((false, true)),
+            firefox: order.map_or(0, |order| order.1),
             lost,
         }
     }
@@ -138,7 +138,7 @@ impl Facts {
         gathering: false,
         ufrag: None,
         first: None,
-        mixed: false,
+        firefox: 0,
         lost: false,
     };
 }
@@ -368,7 +368,7 @@ impl Connection {
 
     /// Takes in what the connection shows.
     pub fn observe(&mut self, facts: Facts, now: Instant, commands: &mut Vec<Command>) {
-        let (ice, signaling) = (self.facts.ice, self.facts.signaling);
+        let (ice, signaling, firefox) = (self.facts.ice, self.facts.signaling, self.facts.firefox);
         self.facts = facts;
         if self.facts.ice != ice {
             self.stale = true;
@@ -391,6 +391,10 @@ impl Connection {
             }
         }
         self.follow_generation(now, commands);
+        // With servers that it has not gathered from yet, it was raised already.
+        if self.is_offered_by_firefox() && self.facts.firefox != firefox && self.owed == NEVER {
+            self.raise(SELECTING_MS, now, commands);
+        }
         let stable = self.facts.signaling == Signaling::Stable;
         self.stale |= stable && signaling != Signaling::Stable;
         if let Some(generation) = &mut self.generation {
@@ -503,9 +507,7 @@ impl Connection {
                 }
             }
         }
-        if self.raise(OUTRANKED_MS, now, commands) {
-            self.offered = 0;
-        }
+        self.raise(OUTRANKED_MS, now, commands);
     }
 
     /// Gives up a restart, answered at least `patience` milliseconds ago, that Chromium does not move over to while the path of
@@ -513,30 +515,43 @@ impl Connection {
     /// make when a TURN server pauses, above all that later ones bring, and never tries those; the path would end with the old
     /// credential. Relays of a higher priority win, if both ends have them.
     ///
-    /// Towards Firefox that is done for each refresh, before its restart: Firefox chooses the first pair that works, and lets go of
-    /// the others at once; Chromium would stay with the old one for seconds where that ranks higher (docs/guide.md, "Chromium with
-    /// Firefox").
+    /// Towards Firefox that is done before each restart: for a refresh, and for a restart that it offers when there was none in
+    /// between. Firefox chooses the first pair that works, and lets go of the others at once; Chromium would stay with the old one for
+    /// seconds where that ranks higher (docs/guide.md, "Chromium with Firefox").
     pub fn raise(&mut self, patience: u64, now: Instant, commands: &mut Vec<Command>) -> bool {
         let may = self.policy != Policy::Never
             && self.raises < RAISES_MOST
+            && self.offered > 0
             && self.facts.ice == Ice::Connected
             && !self.blank
             && self.is_relayed();
         let Some(generation) = &mut self.generation else {
             return false;
         };
-        // It is asked with the shorter patience only when there are new servers.
+        // It is asked with the shorter patience only when there are new servers, or an offer of a restart.
         let outranked = may
-            && (self.facts.mixed && patience == SELECTING_MS
+            && (self.facts.firefox > 0 && patience == SELECTING_MS
                 || generation.is_unfinished() && now >= generation.negotiated + patience);
         if outranked {
             generation.done = true;
             // It runs on servers from before.
             generation.servers.version = 0;
             self.raises += 1;
+            self.offered = 0;
             commands.push(Command::Act(self.id, Act::Raise));
         }
         outranked
+    }
+
+    /// Whether the other end is Firefox, this one is not, and an offer of the other end waits for its answer.
+    fn is_offered_by_firefox(&self) -> bool {
+        self.facts.signaling == Signaling::HaveRemoteOffer && self.facts.firefox > 0
+    }
+
+    /// Whether other servers may be applied now: while nothing of a restart is in progress, or to answer an offer from servers that
+    /// raise the relays.
+    pub fn takes_now(&self, busy: Instant, now: Instant) -> bool {
+        busy <= now || self.offered == 0 && self.is_offered_by_firefox()
     }
 
     /// Whether a pair was relayed when last looked at.

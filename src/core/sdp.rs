@@ -25,24 +25,32 @@ pub fn fingerprint(sdp: &str) -> Option<&str> {
     attribute(sdp, "a=fingerprint:")
 }
 
-/// How long Firefox's ICE username fragments are, in characters; Chromium's have four.
-const FIREFOX_FRAGMENT: usize = 8;
+/// The ICE username fragment of Firefox, which is known by its length; Chromium's has four characters.
+pub type FirefoxFragment = u64;
 
-/// Whether this one of two ends starts a restart that both need, by something both ends know, and see the other way round; and whether
-/// the other end is Firefox and this one is not. `None` while either description is missing or both ends show one certificate.
+/// Whether this one of two ends starts a restart that both need, by something both ends know, and see the other way round; and the
+/// other end's fragment, if that is Firefox and this one is not. `None` while either description is missing or both ends show one
+/// certificate.
 ///
 /// Firefox goes before other browsers: of restarts that Chromium had offered one in eight kept a call silent for seconds
 /// (docs/guide.md, "Chromium with Firefox"). It is known by its fragments, which both ends see alike; the line that names it
 /// (`o=mozilla…`) is not in what Chromium shows of a remote description.
-pub fn order(local: &str, remote: &str) -> Option<(bool, bool)> {
-    let firefox = |sdp| Some(ice_ufrag(sdp)?.len() == FIREFOX_FRAGMENT);
+pub fn order(local: &str, remote: &str) -> Option<(bool, FirefoxFragment)> {
+    let firefox = |sdp| {
+        Some(
+            ice_ufrag(sdp)?
+                .as_bytes()
+                .try_into()
+                .map_or(0, u64::from_ne_bytes),
+        )
+    };
     let (ours, theirs) = (firefox(local)?, firefox(remote)?);
-    if ours != theirs {
-        return Some((ours, theirs));
+    if (ours == 0) != (theirs == 0) {
+        return Some((ours != 0, theirs));
     }
     let local = fingerprint(local)?.to_ascii_lowercase();
     let remote = fingerprint(remote)?.to_ascii_lowercase();
-    (local != remote).then_some((local < remote, false))
+    (local != remote).then_some((local < remote, 0))
 }
 
 #[cfg(test)]
@@ -81,11 +89,19 @@ mod tests {
                 .replace("9c1f2d", "685de4ec")
         };
         for (one, other) in [(A, B), (B, A)] {
-            assert_eq!(order(&firefox(one), other), Some((true, false)));
-            assert_eq!(order(other, &firefox(one)), Some((false, true)));
-            assert_eq!(order(one, other).map(|(_, mixed)| mixed), Some(false));
+            assert_eq!(order(&firefox(one), other), Some((true, 0)));
+            let fragment = ice_ufrag(&firefox(one))
+                .unwrap()
+                .as_bytes()
+                .try_into()
+                .unwrap();
+            assert_eq!(
+                order(other, &firefox(one)),
+                Some((false, u64::from_ne_bytes(fragment)))
+            );
+            assert_eq!(order(one, other).map(|(_, fragment)| fragment), Some(0));
         }
-        assert_eq!(order(&firefox(A), &firefox(B)), Some((false, false)));
+        assert_eq!(order(&firefox(A), &firefox(B)), Some((false, 0)));
         assert_eq!(goes_first(&firefox(A), &firefox(B)), Some(false));
         assert_eq!(goes_first(&firefox(B), &firefox(A)), Some(true));
         assert_eq!(goes_first(&firefox(A), &firefox(A)), None);

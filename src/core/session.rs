@@ -969,9 +969,9 @@ impl Session {
             let mut busy = NEVER;
             if connection.offered != self.version && !expired {
                 busy = connection.busy_until(now);
-                if busy <= now {
-                    connection.offer(self.version);
+                if connection.takes_now(busy, now) {
                     connection.raise(SELECTING_MS, now, commands);
+                    connection.offer(self.version);
                     commands.push(Command::Apply {
                         connection: connection.id,
                         version: self.version,

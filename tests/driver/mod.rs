@@ -95,7 +95,7 @@ pub fn connected() -> Facts {
         gathering: false,
         ufrag: Some("first".into()),
         first: Some(true),
-        mixed: false,
+        firefox: 0,
         lost: false,
     }
 }

@@ -283,6 +283,9 @@ describe("a call between Chromium and Firefox", { concurrency: true, skip: BROWS
       // Whichever had its fresh credential first: Chromium's end has more than a minute to wait for Firefox's.
       assert.deepEqual(begun, Array(ROUNDS).fill(call.order.indexOf("firefox")));
       assert.deepEqual(call.problems, [null, null]);
+      const raises = Object.fromEntries(call.ends.map(({ raises }, end) => [call.order[end], raises]));
+      assert.equal(raises.firefox, 0);
+      assert.ok(raises.chromium >= ROUNDS, `Chromium's relays were raised ${raises.chromium} times in ${ROUNDS} rounds`);
     });
   }
 });

@@ -134,6 +134,8 @@ export class FarEnd {
     const [{ end }, next] = this.#rounds;
     const report = {
       ...end.report(),
+      // The first connection's servers beyond those of the session.
+      raises: end.pc.getConfiguration().iceServers.length - this.session.iceServers.length,
       sends: end.tally.sends,
       arrivals: end.incoming.arrivals,
       told: this.told,

@@ -6,7 +6,7 @@ export function joined(reports, { problem, endedAt }) {
   return {
     problem,
     endedAt,
-    ends: reports.map(({ sends, connectionState, errors }, end) => ({ ...sends, ...reports[1 - end].arrivals, connectionState, errors })),
+    ends: reports.map(({ sends, connectionState, errors, raises }, end) => ({ ...sends, ...reports[1 - end].arrivals, connectionState, errors, raises })),
     heard: reports.flatMap(({ heard }, end) => heard.map((event) => ({ ...event, session: end }))).sort((a, b) => a.at - b.at),
     events: reports.flatMap(({ events, timeOrigin }) => events.map((event) => ({ ...event, at: event.at + timeOrigin }))),
     pairs: reports.flatMap(({ pairs }) => pairs),

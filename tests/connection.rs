@@ -1148,6 +1148,26 @@ fn towards_firefox_relays_are_raised_for_new_servers_though_nothing_is_wrong() {
 }
 
 #[test]
+fn raised_relays_go_into_an_answer_to_firefox_alone() {
+    for (firefox, signaling, offered, takes) in [
+        (1, Signaling::HaveRemoteOffer, 0, true),
+        (1, Signaling::HaveRemoteOffer, 1, false),
+        (1, Signaling::HaveLocalOffer, 0, false),
+        (0, Signaling::HaveRemoteOffer, 0, false),
+    ] {
+        let mut call = Call::one_sided(Policy::Relayed);
+        call.ends[0].facts.firefox = firefox;
+        call.ends[0].facts.signaling = signaling;
+        call.observe(0);
+        let engine = &mut call.ends[0].engine;
+        engine.offered = offered;
+        let busy = engine.busy_until(call.now);
+        assert_eq!(engine.takes_now(busy, call.now), takes);
+        assert!(engine.takes_now(call.now, call.now));
+    }
+}
+
+#[test]
 fn relays_are_raised_sixteen_times_at_the_most() {
     let mut call = Call::one_sided(Policy::Relayed);
     call.connects = false;

@@ -25,7 +25,8 @@ pub fn fingerprint(sdp: &str) -> Option<&str> {
     attribute(sdp, "a=fingerprint:")
 }
 
-/// The ICE username fragment of Firefox, which is known by its length; Chromium's has four characters.
+/// The eight characters of Firefox's ICE username fragment, which is known by that, as one number; 0 for one that is not Firefox's.
+/// Chromium's has four.
 pub type FirefoxFragment = u64;
 
 /// Whether this one of two ends starts a restart that both need, by something both ends know, and see the other way round; and the

@@ -9,7 +9,7 @@ export const title = "Start";
 const CACHED = { "cache-control": "public, max-age=31536000, immutable" };
 
 /** How the package gets to the page. */
-const WAYS = { ours: "as it is", bundled: "in an app's bundle", inline: "`turn-wasm/inline` in an app's bundle" };
+const WAYS = { ours: "as it is", bundled: "in an app's bundle", inline: "in an app's bundle of one file" };
 
 /** Calls of a kind in one round. */
 const CALLS = 10;

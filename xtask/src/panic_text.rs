@@ -19,12 +19,12 @@ const WRITERS: &str = "4core3fmt";
 pub fn blanked(mut module: Vec<u8>) -> Vec<u8> {
     let digits = digits();
     for text in MESSAGES.into_iter().chain([digits.as_slice()]) {
-        blank(&mut module, text, |_| text.len());
+        blank(&mut module, text, |_| Some(text.len()));
     }
     blank(&mut module, PATH, |rest| {
         let visible = rest.iter().take_while(|byte| byte.is_ascii_graphic());
         let path = rest.get(..visible.count()).unwrap_or_default();
-        end_of(path, PATH_END).unwrap_or(0)
+        end_of(path, PATH_END)
     });
     module
 }
@@ -41,14 +41,14 @@ fn digits() -> Vec<u8> {
         .collect()
 }
 
-/// Fills each text that begins like this with zeros, over the length that `length` finds from its beginning on.
-fn blank(module: &mut [u8], beginning: &[u8], length: impl Fn(&[u8]) -> usize) {
+/// Fills each text that begins like this with zeros, as far as `length` finds it to go; leaves it if that finds none.
+fn blank(module: &mut [u8], beginning: &[u8], length: impl Fn(&[u8]) -> Option<usize>) {
     let mut rest = module;
     while let Some(end) = end_of(rest, beginning) {
-        rest = rest.get_mut(end - beginning.len()..).unwrap_or_default();
-        let length = length(rest).max(1);
-        let (text, after) = rest.split_at_mut(length);
-        if length > 1 {
+        rest = rest.split_at_mut(end - beginning.len()).1;
+        let length = length(rest);
+        let (text, after) = rest.split_at_mut(length.unwrap_or(beginning.len()));
+        if length.is_some() {
             text.fill(0);
         }
         rest = after;

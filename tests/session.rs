@@ -2069,6 +2069,7 @@ fn relays_raised_after_the_credentials_end_are_applied_with_the_fresh_one() {
     driver.relayed_connection(1, with_firefox(10, Signaling::Stable));
     driver.sleep(601 * SECOND);
     let commands = driver.observe(1, with_firefox(11, Signaling::HaveRemoteOffer));
+    assert!(commands.contains(&RAISED[0]));
     assert!(!commands.iter().any(|c| matches!(c, Command::Apply { .. })));
     let commands = driver.fetched(credential("bob", 600.0));
     let apply = Command::Apply {

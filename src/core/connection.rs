@@ -518,7 +518,7 @@ impl Connection {
     /// Towards Firefox that is done before each restart: for a refresh, and for a restart that it offers when there was none in
     /// between. Firefox chooses the first pair that works, and lets go of the others at once; Chromium would stay with the old one for
     /// seconds where that ranks higher (docs/guide.md, "Chromium with Firefox").
-    pub fn raise(&mut self, patience: u64, now: Instant, commands: &mut Vec<Command>) -> bool {
+    pub fn raise(&mut self, patience: u64, now: Instant, commands: &mut Vec<Command>) {
         let may = self.policy != Policy::Never
             && self.raises < RAISES_MOST
             && self.offered > 0
@@ -526,7 +526,7 @@ impl Connection {
             && !self.blank
             && self.is_relayed();
         let Some(generation) = &mut self.generation else {
-            return false;
+            return;
         };
         // It is asked with the shorter patience only when there are new servers, or an offer of a restart.
         let outranked = may
@@ -540,7 +540,6 @@ impl Connection {
             self.offered = 0;
             commands.push(Command::Act(self.id, Act::Raise));
         }
-        outranked
     }
 
     /// Whether the other end is Firefox, this one is not, and an offer of the other end waits for its answer.

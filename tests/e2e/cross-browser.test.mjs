@@ -71,7 +71,7 @@ class CrossCall {
       const [a, b] = await this.both(() => globalThis.end.counts);
       if (a.received === b.sent && b.received === a.sent) break;
     }
-    await this.both(() => globalThis.end.rest());
+    await this.both(() => globalThis.end.outOfRestart());
     const endedAt = Date.now();
     const reports = await this.both(() => globalThis.end.finish());
     // Whoever leaves the room second, or still waits for messages, finds that it has ended.

@@ -317,7 +317,7 @@ const FAULTS = [
         const [a, b] = await Promise.all(pages.map((page) => page.evaluate(() => globalThis.end.counts)));
         return a.received === b.sent && b.received === a.sent;
       });
-      await Promise.all(pages.map((page) => page.evaluate(() => globalThis.end.rest())));
+      await Promise.all(pages.map((page) => page.evaluate(() => globalThis.end.outOfRestart())));
       const endedAt = Date.now();
       const reports = await Promise.all(pages.map((page) => page.evaluate(() => globalThis.end.finish())));
       trial.page = pages[0];

@@ -233,7 +233,7 @@ export class End {
   }
 
   /** Waits until a restart in progress has connected: until then Firefox calls the connection "connecting". */
-  async rest({ within }) {
+  async outOfRestart({ within }) {
     await until(() => this.pc.connectionState !== "connecting", "no restart in progress", within).catch(() => {});
   }
 
@@ -305,7 +305,7 @@ export class Call {
   async stop({ within = 5_000 } = {}) {
     this.#quiet();
     await until(() => this.ends.every(({ tally }) => tally.received >= tally.sent), "all messages arrived", within).catch(() => {});
-    await Promise.all(this.ends.map((end) => end.rest({ within })));
+    await Promise.all(this.ends.map((end) => end.outOfRestart({ within })));
     return this.report();
   }
 

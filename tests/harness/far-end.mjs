@@ -125,8 +125,8 @@ export class FarEnd {
   }
 
   /** Waits until the first connection is in no restart. Closing one end would leave the other one in it. */
-  async rest() {
-    await this.#rounds[0].end.rest({ within: 10_000 });
+  async outOfRestart() {
+    await this.#rounds[0].end.outOfRestart({ within: 10_000 });
   }
 
   /** Closes everything, and says how it went; the figures are the first connection's. */

@@ -843,17 +843,19 @@ struct Healthy {
 
 /// The refresh completes before expiry with a healthy backend and an awake page, for any lifetime from a second on.
 fn check_healthy(healthy: &Healthy) {
-    let margin = (healthy.life / 4).min(HOUR);
+    let seconds = healthy.life as f64 / 1000.0;
+    let life = whole_ms(seconds);
+    let margin = (life / 4).min(HOUR);
     let latency = ((margin as f64 * healthy.latency) as u64).min(9_000);
     let options = Options {
         seed: healthy.seed,
         ..options()
     };
-    let body = |name: &str| credential(name, healthy.life as f64 / 1000.0);
+    let body = |name: &str| credential(name, seconds);
     let mut driver = Driver::opened_with(options, body("user-0"));
-    let mut expires = healthy.life;
+    let mut expires = life;
     for name in ["user-1", "user-2"] {
-        let (sent, reason) = driver.forward_to_fetch(healthy.life);
+        let (sent, reason) = driver.forward_to_fetch(life);
         assert_eq!(reason, Reason::Scheduled);
         assert!((expires - 2 * margin..=expires - margin).contains(&sent));
         assert_eq!(driver.forward(latency), []);
@@ -863,8 +865,18 @@ fn check_healthy(healthy: &Healthy) {
             Command::Emit(Event::Refreshed { .. })
         ));
         assert!(driver.at < expires);
-        expires = sent + healthy.life;
+        expires = sent + life;
     }
+}
+
+/// 1.005 s are 1004.9999… ms, of which the session counts the whole ones.
+#[test]
+fn a_healthy_refresh_starts_in_time_for_a_lifetime_that_no_double_holds() {
+    check_healthy(&Healthy {
+        seed: 14227242594781237378,
+        life: 1_005,
+        latency: 0.0,
+    });
 }
 
 #[test]

@@ -103,6 +103,39 @@ describe("the guide's code", { concurrency: true }, () => {
         assert.equal(offers.length, 4);
       });
 
+      it("in perfect negotiation candidates of an ignored offer are no error, though an answer comes in one breath with them", async () => {
+        const outcomes = await stage.run(async () => {
+          const { until } = await import("/harness/call.mjs");
+          const patterns = [await import("/guide/negotiate.mjs"), await import("/www/negotiation.js")];
+          return Promise.all(patterns.map(async ({ negotiate }) => {
+            const [pc, other] = [new RTCPeerConnection(), new RTCPeerConnection()];
+            const line = Object.assign(new EventTarget(), { sent: [], send: (message) => line.sent.push(message) });
+            const arrives = (detail) => line.dispatchEvent(new CustomEvent("message", { detail }));
+            const errors = [];
+            // The guide's pattern tells the console, and that is in the page's troubles.
+            negotiate(pc, line, { polite: false, onerror: (error) => errors.push(String(error)) });
+            pc.createDataChannel("numbers");
+            await until(() => line.sent.length > 0 && pc.signalingState === "have-local-offer", "the impolite end's offer", 5000);
+            // The polite end offers at the same time, and takes it back.
+            other.createDataChannel("numbers");
+            const candidates = [];
+            other.onicecandidate = ({ candidate }) => candidate && candidates.push(candidate.toJSON());
+            await other.setLocalDescription();
+            const offer = other.localDescription.toJSON();
+            await until(() => candidates.length > 0, "its candidate", 5000);
+            await other.setRemoteDescription(line.sent.find(({ description }) => description).description);
+            await other.setLocalDescription();
+            for (const message of [{ description: offer }, { candidate: candidates[0] }, { description: other.localDescription.toJSON() }]) arrives(message);
+            await until(() => pc.signalingState === "stable", "the answer is taken", 5000);
+            const state = pc.signalingState;
+            pc.close();
+            other.close();
+            return { state, errors };
+          }));
+        });
+        assert.deepEqual(outcomes, Array(2).fill({ state: "stable", errors: [] }));
+      });
+
       it("an end that only answers gets its restarts from the end that makes all offers", async () => {
         const { heard, offers } = await stage.run(
           async () => {

@@ -254,7 +254,10 @@ export interface TurnSessionEventMap {
     connection: RTCPeerConnection;
     /** Which end began it: this one (`local`) or the other (`remote`). */
     initiator: "local" | "remote";
-    /** `refresh`: fresh servers are to be used. `repair`: the path was interrupted. `other`: the app or the other end wanted it. */
+    /**
+     * `refresh`: fresh servers are to be used. `repair`: the path was interrupted, or the last restart left Chromium on the old one. `other`:
+     * the app or the other end wanted it.
+     */
     reason: "refresh" | "repair" | "other";
   }>;
   /** An ICE restart is done: a pair of the new ICE generation is selected and connected. */

@@ -642,6 +642,122 @@ fn where_statistics_name_no_username_fragment_another_pair_ends_the_restart() {
     assert!(seen.last().unwrap().0 >= began + 2 * call.delay + CONNECT_MS);
 }
 
+/// The ICE role stands for the username fragment while the other end's candidate is of a generation before.
+fn show_role(call: &mut Call, role: &str) {
+    call.ends[0].pair.ufrag = Some(role.into());
+}
+
+#[test]
+fn a_restart_is_over_only_with_a_candidate_of_the_other_ends_new_generation() {
+    let mut call = Call::one_sided(Policy::Relayed);
+    call.connects = false;
+    call.apply(0, 10 * MINUTE);
+    call.run(SECOND);
+    // Chromium has paired its new relay with the other end's old one.
+    call.ends[0].pair.id = "new with old".into();
+    show_role(&mut call, "controlling");
+    assert_eq!(call.run(3 * SECOND), []);
+    call.happen(0, Happening::Selected("a1".into()));
+    call.run(200);
+    assert_eq!((call.told_restarted(), call.restarts().len()), (1, 1));
+}
+
+#[test]
+fn a_restart_that_a_role_conflict_keeps_on_the_old_pair_is_followed_by_another_one() {
+    for policy in [Policy::Relayed, Policy::Always] {
+        let mut call = Call::one_sided(policy);
+        // The other end has a minute before it would be this one's turn, but this one is in the middle of its own.
+        call.ends[0].facts.first = Some(false);
+        call.observe(0);
+        call.connects = false;
+        call.apply(0, 2 * MINUTE);
+        call.run(61 * SECOND);
+        assert_eq!(call.restarts().len(), 1);
+        // Controlling still: the answer may be on its way through a slow network.
+        show_role(&mut call, "controlling");
+        assert_eq!(call.run(2 * SECOND), []);
+        show_role(&mut call, "controlled");
+        let conflict = call.now;
+        let seen = call.run(SECOND);
+        // With relays that rank higher: it may have paired a new one with the other end's old one before the answer came.
+        let [
+            (raised, 0, Act::Raise),
+            (told, 0, restarting),
+            (at, 0, Act::Restart),
+        ] = &seen[..]
+        else {
+            panic!("{seen:?}");
+        };
+        assert_eq!(
+            *restarting,
+            self::restarting(Initiator::Local, Cause::Repair)
+        );
+        assert_eq!(told, at);
+        assert!(
+            (conflict + 400..=conflict + 600).contains(at),
+            "{}",
+            at - conflict
+        );
+        call.happen(0, Happening::Selected("a2".into()));
+        call.run(MINUTE);
+        assert_eq!((call.told_restarted(), call.restarts().len()), (1, 2));
+    }
+}
+
+#[test]
+fn a_role_conflict_that_ends_in_time_leads_to_no_other_restart() {
+    let mut call = Call::one_sided(Policy::Relayed);
+    call.connects = false;
+    call.apply(0, 10 * MINUTE);
+    call.run(SECOND);
+    // Not at so many looks in a row.
+    for role in ["controlled", "controlling", "controlled"] {
+        show_role(&mut call, role);
+        assert_eq!(call.run(300), []);
+    }
+    call.happen(0, Happening::Selected("a1".into()));
+    call.run(MINUTE);
+    assert_eq!((call.told_restarted(), call.restarts().len()), (1, 1));
+}
+
+#[test]
+fn the_old_pair_of_an_end_that_answered_a_restart_or_leaves_them_to_the_app_shows_no_conflict() {
+    // An answering end is controlled from the start.
+    let mut call = Call::one_sided(Policy::Relayed);
+    call.connects = false;
+    call.app_restarts(1);
+    show_role(&mut call, "controlled");
+    call.run(4 * SECOND);
+    assert_eq!(call.restarts(), []);
+
+    let mut call = Call::one_sided(Policy::Never);
+    call.connects = false;
+    call.app_restarts(0);
+    show_role(&mut call, "controlled");
+    call.run(4 * SECOND);
+    assert_eq!(call.restarts(), []);
+
+    let mut call = Call::one_sided(Policy::Relayed);
+    call.ends[0].pair.relayed = false;
+    call.connects = false;
+    call.app_restarts(0);
+    show_role(&mut call, "controlled");
+    call.run(4 * SECOND);
+    assert_eq!(call.restarts(), []);
+}
+
+#[test]
+fn role_conflicts_without_end_are_not_answered_by_restarts_without_end() {
+    let mut call = Call::one_sided(Policy::Relayed);
+    call.connects = false;
+    call.apply(0, 10 * MINUTE);
+    call.run(200);
+    show_role(&mut call, "controlled");
+    call.run(MINUTE);
+    let restarts = call.restarts().len();
+    assert!((2..=4).contains(&restarts), "{restarts}");
+}
+
 // ---- two ends ------------------------------------------------------------------------------------------------------
 
 #[test]

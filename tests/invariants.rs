@@ -121,6 +121,9 @@ enum Answer {
     Hang,
 }
 
+/// One more than the generations there are.
+const CONFLICT: u8 = 3;
+
 #[derive(Clone, Copy)]
 enum Step {
     /// Time passes on an awake page.
@@ -141,6 +144,7 @@ enum Step {
     Detach(usize),
     Refuse(usize),
     Show(usize, Signaling, Ice, u8),
+    /// Of [`CONFLICT`]: an old one, kept by a role conflict.
     Pair(usize, bool, u8),
     Rejected(usize, u16),
     /// What proving the servers comes to from now on.
@@ -339,7 +343,7 @@ fn any_step() -> impl Strategy<Value = Step> {
         1 => any_connection().prop_map(Step::Refuse),
         4 => (any_connection(), signaling, ice, 0..3_u8)
             .prop_map(|(which, signaling, ice, generation)| Step::Show(which, signaling, ice, generation)),
-        3 => (any_connection(), any::<bool>(), 0..3_u8)
+        3 => (any_connection(), any::<bool>(), 0..=CONFLICT)
             .prop_map(|(which, relayed, generation)| Step::Pair(which, relayed, generation)),
         2 => (any_connection(), prop::sample::select(vec![401, 403, 441, 438, 701]))
             .prop_map(|(which, code)| Step::Rejected(which, code)),
@@ -716,7 +720,11 @@ impl Model {
                     let pair = Pair {
                         id: format!("{relayed}{generation}"),
                         relayed,
-                        ufrag: Some(generation.to_string()),
+                        ufrag: Some(if generation == CONFLICT {
+                            "controlled".into()
+                        } else {
+                            generation.to_string()
+                        }),
                     };
                     self.input(Input::Inspected {
                         connection,

@@ -1973,6 +1973,56 @@ fn towards_firefox_each_refresh_raises_the_relays_before_its_servers_are_applied
     }
 }
 
+#[test]
+fn a_restart_that_a_role_conflict_keeps_on_the_old_pair_is_followed_by_one_with_raised_relays() {
+    let mut driver = Driver::opened(86_400.0);
+    driver.relayed_connection(1, with_firefox(10, Signaling::Stable));
+    for nth in 1..20 {
+        // The app's own restarts: each overlooks Firefox's nomination.
+        let offer = |signaling| Facts {
+            ufrag: Some(format!("restart-{nth}")),
+            ..with_firefox(10 + nth, signaling)
+        };
+        driver.forward(MINUTE);
+        driver.observe(1, offer(Signaling::HaveLocalOffer));
+        driver.observe(1, offer(Signaling::Stable));
+        let mut log = Vec::new();
+        while log.len() < 10 * SECOND as usize / 100 {
+            let looked = driver.input(Input::Inspected {
+                connection: 1,
+                pairs: vec![relayed("pair", "controlled")],
+            });
+            let meanwhile = undated(driver.forward(100));
+            log.push([looked, meanwhile].concat());
+            if log.concat().contains(&RESTART) {
+                break;
+            }
+        }
+        // Without raised relays it waits for Chromium to find out by itself.
+        assert_eq!(log.len() < 20, nth <= 16, "restart {nth}: {}", log.len());
+        let log = log.concat();
+        let place = |wanted: &Command| log.iter().position(|command| command == wanted);
+        assert!(place(&RESTART).is_some(), "restart {nth}: {log:?}");
+        // As often as Chromium takes more URLs.
+        let raised: Vec<_> = RAISED.iter().filter_map(place).collect();
+        assert_eq!(
+            raised.len(),
+            if nth <= 16 { 3 } else { 0 },
+            "restart {nth}: {log:?}"
+        );
+        assert!(raised.is_sorted() && raised.iter().all(|at| Some(*at) < place(&RESTART)));
+        assert_eq!(log.iter().filter(|command| **command == RESTART).count(), 1);
+        // That one is taken.
+        let taken = |signaling| Facts {
+            ufrag: Some(format!("again-{nth}")),
+            ..with_firefox(100 + nth, signaling)
+        };
+        driver.observe(1, taken(Signaling::HaveLocalOffer));
+        driver.observe(1, taken(Signaling::Stable));
+        driver.inspected(1, &format!("again-{nth}"));
+    }
+}
+
 /// A connection whose other end's fragment is this, 0 if that is not Firefox.
 fn with_firefox(fragment: u64, signaling: Signaling) -> Facts {
     Facts {

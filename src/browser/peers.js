@@ -26,7 +26,10 @@ export const facts = (pc) => [states(pc), pc.localDescription?.sdp ?? "", pc.rem
 /** The usernames in a connection's configuration, one a line. */
 export const usernames = (pc) => pc.getConfiguration().iceServers?.map(({ username }) => username ?? "").join("\n") ?? "";
 
-/** The selected candidate pairs, one a line; empty while there is none. */
+/**
+ * The selected candidate pairs, one a line; empty while there is none. This end's ICE role takes the place of the username fragment
+ * while the other end's candidate is one from before its last description.
+ */
 export async function selectedPairs(pc) {
   const lines = [];
   const add = (type, ufrag, id) => lines.push(`${type} ${ufrag ?? ""} ${id}`);
@@ -34,17 +37,20 @@ export async function selectedPairs(pc) {
     // Chromium tells at once, in a hundredth of the time that its statistics take.
     if (globalThis.RTCIceTransport?.prototype.getSelectedCandidatePair) {
       for (const ice of new Set(transports(pc).map((transport) => transport?.iceTransport))) {
-        const local = ice?.getSelectedCandidatePair()?.local;
-        if (local) add(local.type, local.usernameFragment, local.candidate);
+        const { local, remote } = ice?.getSelectedCandidatePair() ?? {};
+        if (!local) continue;
+        let ufrag = local.usernameFragment;
+        const current = pc.remoteDescription.sdp.includes(`ufrag:${remote.usernameFragment ?? ""}`);
+        if (!current) (await pc.getStats()).forEach(({ iceRole }) => (ufrag = iceRole ?? ufrag));
+        add(local.type, ufrag, local.candidate);
       }
-      return lines.join("\n");
+    } else {
+      const report = await pc.getStats();
+      report.forEach(({ selectedCandidatePairId: id }) => {
+        const local = report.get(report.get(id)?.localCandidateId);
+        if (local) add(local.candidateType, local.usernameFragment, id);
+      });
     }
-    const report = await pc.getStats();
-    report.forEach(({ type, selectedCandidatePairId: id }) => {
-      const pair = type === "transport" && report.get(id);
-      const local = pair && report.get(pair.localCandidateId);
-      if (local) add(local.candidateType, local.usernameFragment, id);
-    });
   } catch {
     // A closed connection may refuse its statistics: it has no selected pair.
   }

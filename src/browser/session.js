@@ -15,8 +15,8 @@ import { listenForWakeups } from "./wakeups.js";
 
 const TIMEOUT = 5000;
 
-const STALLED = "no offer followed restartIce(), or no answer the offer: let the connection's negotiationneeded handler set an " +
-  "offer as local description and send it to the other end for an answer";
+const STALLED = "no offer followed restartIce(), or no answer: the connection's negotiationneeded handler must set an offer as local " +
+  "description and send it to the other end for an answer";
 
 const closed = () => new TurnError("closed", "the session is closed; open another one with openTurnSession()");
 

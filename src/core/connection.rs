@@ -40,6 +40,8 @@ const WORN_MS: u64 = 4_000;
 const WEARING_MS: u64 = 2_000;
 /// How often the selected pair is looked at while a restart is in progress.
 const POLL_MS: u64 = 100;
+/// At which look in a row a role conflict is seen to keep Chromium on the old pair.
+const STRANDED_LOOKS: u32 = 5;
 /// How often the selected pair is looked at while a connection that is not relayed has old servers; more often when these
 /// come to their end.
 const LOOK_MS: u64 = 30_000;
@@ -143,6 +145,9 @@ impl Facts {
     };
 }
 
+/// The role of the end that does not nominate pairs (RFC 8445 section 4).
+const CONTROLLED: &str = "controlled";
+
 /// A transport's selected candidate pair.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pair {
@@ -150,7 +155,8 @@ pub struct Pair {
     pub id: String,
     /// The local candidate is of type `relay`.
     pub relayed: bool,
-    /// The local candidate's username fragment, where the browser tells it.
+    /// The local candidate's username fragment, where the browser tells it; while the remote candidate is of a generation before,
+    /// this end's ICE role: "controlling" or [`CONTROLLED`].
     pub ufrag: Option<String>,
 }
 
@@ -214,6 +220,13 @@ struct Generation {
     negotiated: Instant,
     /// A pair of it is selected and connected.
     done: bool,
+    /// At how many looks in a row a role conflict (RFC 8445 section 7.3.1.1) was seen to keep the old pair selected, at an end that
+    /// offered this restart.
+    ///
+    /// Chromium becomes controlling by each restart that it offers; Firefox keeps its role. Made controlled again by Firefox's first
+    /// check, Chromium takes no notice of the nomination in that check, and stays with the pair of before until that has been silent
+    /// for seconds. By another offer it is controlling again, and selects the pair that ranks highest.
+    stranded: u32,
     /// ICE failed after it was negotiated. A failure from before lasts until the first new candidates are tried.
     failed: bool,
     /// The pairs selected when it began.
@@ -330,7 +343,7 @@ impl Connection {
     /// perhaps at the other end, which needs the time for its own: a path that works is not risked meanwhile.
     pub fn applied(&mut self, servers: Stamp, cure: bool, now: Instant) {
         // The same once more, to rank higher, which takes both ends.
-        let raised = self.servers.version == servers.version;
+        let raised = self.servers.version == servers.version && self.facts.firefox == 0;
         self.taking = false;
         self.servers = servers;
         self.stalled = false;
@@ -442,6 +455,7 @@ impl Connection {
             restart,
             negotiated: NEVER,
             done: false,
+            stranded: 0,
             failed: false,
             old_pairs: self.pairs.clone(),
         };
@@ -478,6 +492,11 @@ impl Connection {
             return;
         };
         let selected = !self.blank && self.pairs.iter().all(|pair| generation.owns(pair));
+        let kept = |pair: &Pair| pair.ufrag.as_deref() == Some(CONTROLLED);
+        if generation.initiator == Initiator::Local && generation.is_unfinished() {
+            let stranded = self.pairs.iter().any(kept);
+            generation.stranded = u32::from(stranded) * (generation.stranded + 1);
+        }
         if !generation.done
             && generation.negotiated < NEVER
             && self.facts.ice == Ice::Connected
@@ -513,7 +532,8 @@ impl Connection {
     /// Gives up a restart, answered at least `patience` milliseconds ago, that Chromium does not move over to while the path of
     /// before works. It ranks a pair with a peer-reflexive candidate (RFC 8445 section 7.3.1.3), which packets of two generations
     /// make when a TURN server pauses, above all that later ones bring, and never tries those; the path would end with the old
-    /// credential. Relays of a higher priority win, if both ends have them.
+    /// credential. Relays of a higher priority win, if both ends have them. So they do, if only this end has them, after a role
+    /// conflict, which is not waited for so long.
     ///
     /// Towards Firefox that is done before each restart: for a refresh, and for a restart that it offers when there was none in
     /// between. Firefox chooses the first pair that works, and lets go of the others at once; Chromium would stay with the old one for
@@ -531,7 +551,9 @@ impl Connection {
         // It is asked with the shorter patience only when there are new servers, or an offer of a restart.
         let outranked = may
             && (self.facts.firefox > 0 && patience == SELECTING_MS
-                || generation.is_unfinished() && now >= generation.negotiated + patience);
+                || generation.is_unfinished()
+                    && (generation.stranded >= STRANDED_LOOKS
+                        || now >= generation.negotiated + patience));
         if outranked {
             generation.done = true;
             // It runs on servers from before.
@@ -674,6 +696,9 @@ impl Connection {
             return NOTHING;
         }
         let concerned = self.policy == Policy::Always || self.is_relayed();
+        if concerned && generation.stranded >= STRANDED_LOOKS {
+            return (Cause::Repair, generation.negotiated);
+        }
         let second = self.second();
         if self.interrupted < NEVER && concerned {
             let patience = if self.facts.ice == Ice::Failed {

@@ -213,6 +213,10 @@ pub fn optimised<S: AsRef<OsStr>>(
             // The first KiB of the memory is never used by what rustc links, so constants may fold into offsets.
             // Taken apart and structured anew first, the code comes out one percent smaller.
             .args([
+                // The linker's own, which nobody asks for.
+                "--remove-exports=__*",
+                "-O4",
+                "--converge",
                 "--flatten",
                 "--rereloop",
                 "-Oz",

@@ -135,10 +135,10 @@ for (const name of BROWSERS) {
           connectionState = "connected";
           iceConnectionState = "connected";
           iceGatheringState = "complete";
-          remoteDescription = null;
+          remoteDescription = { sdp: "a=ice-ufrag:other\r\n" };
           restarts = 0;
           lists = [];
-          sctp = { transport: { state: "connected", iceTransport: { getSelectedCandidatePair: () => ({ local: { type: "relay", usernameFragment: "0", candidate: "" } }) } } };
+          sctp = { transport: { state: "connected", iceTransport: { getSelectedCandidatePair: () => ({ local: { type: "relay", usernameFragment: "0", candidate: "" }, remote: { usernameFragment: "other" } }) } } };
           get localDescription() {
             return { sdp: `a=ice-ufrag:${this.restarts}\r\n` };
           }

@@ -692,7 +692,7 @@ fn a_restart_that_a_role_conflict_keeps_on_the_old_pair_is_followed_by_another_o
             *restarting,
             self::restarting(Initiator::Local, Cause::Repair)
         );
-        assert_eq!(told, at);
+        assert_eq!((raised, told), (at, at));
         assert!(
             (conflict + 400..=conflict + 600).contains(at),
             "{}",

@@ -156,7 +156,7 @@ pub struct Pair {
     /// The local candidate is of type `relay`.
     pub relayed: bool,
     /// The local candidate's username fragment, where the browser tells it; while the remote candidate is of a generation before,
-    /// this end's ICE role: "controlling" or [`CONTROLLED`].
+    /// this end's ICE role, "controlling" or "controlled".
     pub ufrag: Option<String>,
 }
 

@@ -723,27 +723,19 @@ fn a_role_conflict_that_ends_in_time_leads_to_no_other_restart() {
 #[test]
 fn the_old_pair_of_an_end_that_answered_a_restart_or_leaves_them_to_the_app_shows_no_conflict() {
     // An answering end is controlled from the start.
-    let mut call = Call::one_sided(Policy::Relayed);
-    call.connects = false;
-    call.app_restarts(1);
-    show_role(&mut call, "controlled");
-    call.run(4 * SECOND);
-    assert_eq!(call.restarts(), []);
-
-    let mut call = Call::one_sided(Policy::Never);
-    call.connects = false;
-    call.app_restarts(0);
-    show_role(&mut call, "controlled");
-    call.run(4 * SECOND);
-    assert_eq!(call.restarts(), []);
-
-    let mut call = Call::one_sided(Policy::Relayed);
-    call.ends[0].pair.relayed = false;
-    call.connects = false;
-    call.app_restarts(0);
-    show_role(&mut call, "controlled");
-    call.run(4 * SECOND);
-    assert_eq!(call.restarts(), []);
+    for (policy, relayed, who) in [
+        (Policy::Relayed, true, 1),
+        (Policy::Never, true, 0),
+        (Policy::Relayed, false, 0),
+    ] {
+        let mut call = Call::one_sided(policy);
+        call.ends[0].pair.relayed = relayed;
+        call.connects = false;
+        call.app_restarts(who);
+        show_role(&mut call, "controlled");
+        call.run(4 * SECOND);
+        assert_eq!(call.restarts(), [], "{policy:?}, relayed: {relayed}");
+    }
 }
 
 #[test]

@@ -127,13 +127,12 @@ describe("the guide's code", { concurrency: true }, () => {
             await other.setLocalDescription();
             for (const message of [{ description: offer }, { candidate: candidates[0] }, { description: other.localDescription.toJSON() }]) arrives(message);
             await until(() => pc.signalingState === "stable", "the answer is taken", 5000);
-            const state = pc.signalingState;
             pc.close();
             other.close();
-            return { state, errors };
+            return errors;
           }));
         });
-        assert.deepEqual(outcomes, Array(2).fill({ state: "stable", errors: [] }));
+        assert.deepEqual(outcomes, [[], []]);
       });
 
       it("an end that only answers gets its restarts from the end that makes all offers", async () => {

@@ -19,9 +19,20 @@ const TOKEN = "the-publisher's-token";
 /** A call that has lost its path hears nothing for longer, and then nothing ever. */
 const STILL_MS = 5000;
 
+async function sip() {
+  const proxy = await SipProxy.start();
+  return { proxy, parameters: { proxy: proxy.url }, stop: () => proxy.stop() };
+}
+
+/** Who sent each INVITE, in their order. */
+function inviters(proxy) {
+  const invited = proxy.requests.filter(({ method }) => method === "INVITE");
+  return invited.map(({ from }) => from).join(", ");
+}
+
 /**
- * By page in this folder: the sentence that it stands for, and `serve`, which starts what it needs beside the site and resolves with the
- * page's `parameters`, with `check`, which fails if that was not used as it should be, and with `stop`.
+ * By page in this folder, unless `page` names it: the sentence that it stands for, and `serve`, which starts what it needs beside the site
+ * and resolves with the page's `parameters`, with `check`, which fails if that was not used as it should be, and with `stop`.
  */
 const LIBRARIES = {
   "simple-peer": { sentence: "simple-peer: a call moves over, by offers of its initiator" },
@@ -33,12 +44,24 @@ const LIBRARIES = {
     },
   },
   jssip: {
-    sentence: "JsSIP: a call moves over with re-INVITEs",
+    sentence: "JsSIP: a call moves over with re-INVITEs of the end that called, for which the other one asks",
     async serve() {
-      const proxy = await SipProxy.start();
+      const { proxy, ...served } = await sip();
       // The call itself and the restarts.
-      const check = () => assert.ok(proxy.requests.filter((method) => method === "INVITE").length >= 3, proxy.requests.join());
-      return { parameters: { proxy: proxy.url }, check, stop: () => proxy.stop() };
+      const check = () => assert.match(inviters(proxy), /^end-0(, end-0){2,}$/);
+      return { ...served, check };
+    },
+  },
+  "jssip-gateway": {
+    page: "jssip",
+    sentence: "JsSIP: a call that a gateway made moves over with re-INVITEs of the end that was called",
+    async serve({ publicAddress: gateway }) {
+      const { proxy, parameters, stop } = await sip();
+      const check = () => {
+        assert.match(inviters(proxy), /^end-0(, end-1){2,}$/);
+        assert.deepEqual(proxy.requests.filter(({ method }) => method === "INFO"), []);
+      };
+      return { parameters: { ...parameters, gateway }, check, stop };
     },
   },
   "mediasoup-client": {
@@ -110,9 +133,9 @@ describe("calls of other libraries", { concurrency: 1 }, () => {
       let publicAddress;
       const calls = {};
 
-      const call = async (library, serve) => {
-        const bundle = `/libraries/${library}.mjs`;
-        const code = await bundlePage(library);
+      const call = async (library, { page: name = library, serve }) => {
+        const bundle = `/libraries/${name}.mjs`;
+        const code = await bundlePage(name);
         site.on(bundle, (request, response) => response.writeHead(200, { "content-type": "text/javascript" }).end(code));
         const { parameters, check, stop } = (await serve?.({ site, browser, publicAddress })) ?? {};
         const page = await browser.page(site.page);
@@ -132,7 +155,7 @@ describe("calls of other libraries", { concurrency: 1 }, () => {
         const urls = relay.urls.filter((url) => url.endsWith("?transport=udp"));
         publicAddress = { iceServers: [{ ...relay, urls }], iceTransportPolicy: "relay" };
         browser = await openBrowser(name);
-        await Promise.all(CHOSEN.map(([library, { serve }]) => call(library, serve)));
+        await Promise.all(CHOSEN.map(([library, how]) => call(library, how)));
       });
       after(async () => {
         await browser?.close();
@@ -144,7 +167,7 @@ describe("calls of other libraries", { concurrency: 1 }, () => {
       for (const [library, { sentence }] of CHOSEN) {
         it(sentence, async (t) => {
           const { ends, page, check } = calls[library];
-          for (const [index, end] of (await ends).entries()) {
+                    for (const [index, end] of (await ends).entries()) {
             const whose = `${library} in ${name}, end ${index}`;
             if (end.served) t.diagnostic(`${whose}: ${restarts(end)}`);
             if (end.flow) assertHeard(t, whose, end);

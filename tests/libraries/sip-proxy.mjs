@@ -23,7 +23,7 @@ const user = (text) => /sip:([^@>;]+)@/.exec(text)?.[1];
 const sentBy = (message) => /^SIP\/2\.0\/\S+ ([^;]+)/.exec(header(message, "via"))?.[1];
 
 export class SipProxy {
-  /** The requests so far, but for registrations: `INVITE`, `ACK`, … */
+  /** The requests so far, but for registrations: `{method, from}`, `INVITE`, `ACK`, … and the user that it came from. */
   requests = [];
   #server;
   /** Sockets, by the user of a registered address, the user of a contact, or the host in a Via. */
@@ -57,7 +57,7 @@ export class SipProxy {
   }
 
   #forward(method, uri, message, socket) {
-    this.requests.push(method);
+    this.requests.push({ method, from: user(header(message, "from")) });
     this.#places.set(sentBy(message), socket);
     const branch = /branch=([^;]+)/.exec(header(message, "via"))[1];
     this.#places.get(user(uri))?.send(written({ ...message, headers: [`Via: ${VIA}${branch}`, ...message.headers] }));

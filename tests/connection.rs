@@ -108,7 +108,7 @@ fn stamp(version: u64, expires: u64) -> Stamp {
 }
 
 fn end(policy: Policy, first: Option<bool>, name: &str) -> End {
-    let current = format!("{name}0");
+    let current = format!("frag-{name}0");
     let facts = Facts {
         signaling: Signaling::Stable,
         ice: Ice::Connected,
@@ -234,7 +234,7 @@ impl Call {
         end.generations += 1;
         end.armed = false;
         end.facts.gathering = true;
-        let ufrag = format!("{}{}", ["a", "b"][who], end.generations);
+        let ufrag = format!("frag-{}{}", ["a", "b"][who], end.generations);
         end.facts.ufrag = Some(ufrag.clone());
         if end.gathering_completes {
             self.after(GATHER_MS, who, Happening::Gathered(ufrag.clone()));
@@ -411,7 +411,7 @@ impl Call {
     }
 
     fn is_on_generation(&self, who: usize, generation: u32) -> bool {
-        self.ends[who].pair.id == format!("pair-{}{generation}", ["a", "b"][who])
+        self.ends[who].pair.id == format!("pair-frag-{}{generation}", ["a", "b"][who])
     }
 }
 
@@ -549,7 +549,7 @@ fn a_connection_without_a_generation_needs_no_restart() {
     assert_eq!(engine.drive(false, &mut proven(), 10, &mut commands), NEVER);
     let offered = Facts {
         signaling: Signaling::HaveLocalOffer,
-        ufrag: Some("a0".into()),
+        ufrag: Some("frag-a0".into()),
         ..Facts::NEW
     };
     engine.observe(offered, 20, &mut commands);
@@ -614,14 +614,14 @@ fn a_restart_is_over_only_when_each_transport_runs_on_it() {
     };
     let mut commands = Vec::new();
     engine.inspected(
-        vec![pair("x", Some("a1")), pair("y", Some("a0"))],
+        vec![pair("x", Some("frag-a1")), pair("y", Some("frag-a0"))],
         now,
         &mut commands,
     );
     engine.inspected(Vec::new(), now, &mut commands);
     assert_eq!(commands, []);
     engine.inspected(
-        vec![pair("x", Some("a1")), pair("y", Some("a1"))],
+        vec![pair("x", Some("frag-a1")), pair("y", Some("frag-a1"))],
         now,
         &mut commands,
     );
@@ -642,6 +642,10 @@ fn where_statistics_name_no_username_fragment_another_pair_ends_the_restart() {
     assert!(seen.last().unwrap().0 >= began + 2 * call.delay + CONNECT_MS);
 }
 
+/// The lengths of the ICE roles' names.
+const CONTROLLED: &str = "10";
+const CONTROLLING: &str = "11";
+
 /// The ICE role stands for the username fragment while the other end's candidate is of a generation before.
 fn show_role(call: &mut Call, role: &str) {
     call.ends[0].pair.ufrag = Some(role.into());
@@ -655,9 +659,9 @@ fn a_restart_is_over_only_with_a_candidate_of_the_other_ends_new_generation() {
     call.run(SECOND);
     // Chromium has paired its new relay with the other end's old one.
     call.ends[0].pair.id = "new with old".into();
-    show_role(&mut call, "controlling");
+    show_role(&mut call, CONTROLLING);
     assert_eq!(call.run(3 * SECOND), []);
-    call.happen(0, Happening::Selected("a1".into()));
+    call.happen(0, Happening::Selected("frag-a1".into()));
     call.run(200);
     assert_eq!((call.told_restarted(), call.restarts().len()), (1, 1));
 }
@@ -674,9 +678,9 @@ fn a_restart_that_a_role_conflict_keeps_on_the_old_pair_is_followed_by_another_o
         call.run(61 * SECOND);
         assert_eq!(call.restarts().len(), 1);
         // Controlling still: the answer may be on its way through a slow network.
-        show_role(&mut call, "controlling");
+        show_role(&mut call, CONTROLLING);
         assert_eq!(call.run(2 * SECOND), []);
-        show_role(&mut call, "controlled");
+        show_role(&mut call, CONTROLLED);
         let conflict = call.now;
         let seen = call.run(SECOND);
         // With relays that rank higher: it may have paired a new one with the other end's old one before the answer came.
@@ -698,7 +702,7 @@ fn a_restart_that_a_role_conflict_keeps_on_the_old_pair_is_followed_by_another_o
             "{}",
             at - conflict
         );
-        call.happen(0, Happening::Selected("a2".into()));
+        call.happen(0, Happening::Selected("frag-a2".into()));
         call.run(MINUTE);
         assert_eq!((call.told_restarted(), call.restarts().len()), (1, 2));
     }
@@ -711,11 +715,11 @@ fn a_role_conflict_that_ends_in_time_leads_to_no_other_restart() {
     call.apply(0, 10 * MINUTE);
     call.run(SECOND);
     // Not at so many looks in a row.
-    for role in ["controlled", "controlling", "controlled"] {
+    for role in [CONTROLLED, CONTROLLING, CONTROLLED] {
         show_role(&mut call, role);
         assert_eq!(call.run(300), []);
     }
-    call.happen(0, Happening::Selected("a1".into()));
+    call.happen(0, Happening::Selected("frag-a1".into()));
     call.run(MINUTE);
     assert_eq!((call.told_restarted(), call.restarts().len()), (1, 1));
 }
@@ -732,10 +736,47 @@ fn the_old_pair_of_an_end_that_answered_a_restart_or_leaves_them_to_the_app_show
         call.ends[0].pair.relayed = relayed;
         call.connects = false;
         call.app_restarts(who);
-        show_role(&mut call, "controlled");
+        show_role(&mut call, CONTROLLED);
         call.run(4 * SECOND);
         assert_eq!(call.restarts(), [], "{policy:?}, relayed: {relayed}");
     }
+}
+
+#[test]
+fn a_restart_of_the_other_end_that_a_role_conflict_keeps_on_its_old_relay_is_followed_by_one_of_this_end()
+ {
+    let mut call = Call::one_sided(Policy::Relayed);
+    call.connects = false;
+    call.app_restarts(1);
+    call.run(200);
+    // An answering end is controlled, until the other one's first check finds that both are.
+    show_role(&mut call, CONTROLLED);
+    assert_eq!(call.run(3 * SECOND), []);
+    // Not at so many looks in a row: the other end's first relay may not be the one that ranks highest.
+    for role in [CONTROLLING, CONTROLLED, CONTROLLING] {
+        show_role(&mut call, role);
+        assert_eq!(call.run(800), []);
+    }
+    show_role(&mut call, CONTROLLED);
+    assert_eq!(call.run(200), []);
+    show_role(&mut call, CONTROLLING);
+    let conflict = call.now;
+    let seen = call.run(2 * SECOND);
+    let again = restarting(Initiator::Local, Cause::Repair);
+    let [(_, 0, Act::Raise), (_, 0, told), (at, 0, Act::Restart)] = &seen[..] else {
+        panic!("{seen:?}");
+    };
+    assert_eq!(*told, again);
+    assert!(
+        (conflict + 900..=conflict + 1_100).contains(at),
+        "{}",
+        at - conflict
+    );
+    // It has offered this one: controlling is what it should be.
+    assert_eq!(call.run(3 * SECOND), []);
+    call.happen(0, Happening::Selected("frag-a2".into()));
+    call.run(MINUTE);
+    assert_eq!((call.told_restarted(), call.restarts().len()), (1, 1));
 }
 
 #[test]
@@ -744,7 +785,7 @@ fn role_conflicts_without_end_are_not_answered_by_restarts_without_end() {
     call.connects = false;
     call.apply(0, 10 * MINUTE);
     call.run(200);
-    show_role(&mut call, "controlled");
+    show_role(&mut call, CONTROLLED);
     call.run(MINUTE);
     let restarts = call.restarts().len();
     assert!((2..=4).contains(&restarts), "{restarts}");
@@ -827,7 +868,7 @@ fn the_second_end_steps_in_sooner_by_what_the_last_restart_took_in_firefox() {
         call.ends[0].shows_pair = shows_pair;
         call.run(3_050);
         call.ends[0].shows_pair = true;
-        call.happen(0, Happening::Selected("a1".into()));
+        call.happen(0, Happening::Selected("frag-a1".into()));
         call.run(MINUTE);
         assert_eq!(call.told_restarted(), 1);
         let applied = call.now;
@@ -1296,7 +1337,7 @@ fn lost_after(waits: &[u64], shows_pair: bool) -> Vec<usize> {
         call.ends[0].shows_pair = shows_pair;
         call.run(1 + 2 * call.delay + wait);
         call.ends[0].shows_pair = true;
-        call.happen(0, Happening::Selected(format!("a{}", number + 1)));
+        call.happen(0, Happening::Selected(format!("frag-a{}", number + 1)));
         call.run(MINUTE);
         assert_eq!(call.told_restarted(), number + 1);
         told.push(call.told(&Act::Lost));
@@ -1338,7 +1379,7 @@ fn a_restart_whose_pair_stays_unselected_while_the_path_works_is_over_after_five
     call.apply(0, 10 * MINUTE);
     call.run(10 * SECOND);
     assert_eq!(call.told_restarted(), 0);
-    call.happen(0, Happening::Selected("a1".into()));
+    call.happen(0, Happening::Selected("frag-a1".into()));
     call.run(SECOND);
     assert_eq!(call.told_restarted(), 1);
 }
@@ -1397,7 +1438,7 @@ fn a_pair_that_firefox_selects_late_ends_its_restart() {
     call.ends[0].shows_pair = false;
     call.run(14 * SECOND);
     call.ends[0].shows_pair = true;
-    call.happen(0, Happening::Selected("a1".into()));
+    call.happen(0, Happening::Selected("frag-a1".into()));
     call.run(MINUTE);
     assert_eq!(call.told_restarted(), 1);
     assert_eq!(call.told(&Act::Lost), 0);
@@ -1422,7 +1463,7 @@ fn a_restart_that_firefox_slept_through_has_its_time_after_the_sleep() {
         assert_eq!(call.told(&Act::Lost), 0);
         if selects {
             call.ends[0].shows_pair = true;
-            call.happen(0, Happening::Selected("a1".into()));
+            call.happen(0, Happening::Selected("frag-a1".into()));
         }
         call.run(MINUTE);
         assert_eq!(call.told_restarted(), usize::from(selects));
@@ -1641,7 +1682,7 @@ fn a_rolled_back_generation_gives_back_the_one_before_with_its_servers() {
     engine.applied(stamp(2, 2 * MINUTE), false, 10);
     let offered = Facts {
         signaling: Signaling::HaveLocalOffer,
-        ufrag: Some("a1".into()),
+        ufrag: Some("frag-a1".into()),
         ..stable.clone()
     };
     engine.observe(offered, 20, &mut commands);

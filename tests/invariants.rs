@@ -123,6 +123,7 @@ enum Answer {
 
 /// One more than the generations there are.
 const CONFLICT: u8 = 3;
+const CONFLICT_ANSWERED: u8 = 4;
 
 #[derive(Clone, Copy)]
 enum Step {
@@ -144,7 +145,7 @@ enum Step {
     Detach(usize),
     Refuse(usize),
     Show(usize, Signaling, Ice, u8),
-    /// Of [`CONFLICT`]: an old one, kept by a role conflict.
+    /// Of [`CONFLICT`] and [`CONFLICT_ANSWERED`]: an old one, kept by a role conflict at an end that offered or answered the restart.
     Pair(usize, bool, u8),
     Rejected(usize, u16),
     /// What proving the servers comes to from now on.
@@ -343,7 +344,7 @@ fn any_step() -> impl Strategy<Value = Step> {
         1 => any_connection().prop_map(Step::Refuse),
         4 => (any_connection(), signaling, ice, 0..3_u8)
             .prop_map(|(which, signaling, ice, generation)| Step::Show(which, signaling, ice, generation)),
-        3 => (any_connection(), any::<bool>(), 0..=CONFLICT)
+        3 => (any_connection(), any::<bool>(), 0..=CONFLICT_ANSWERED)
             .prop_map(|(which, relayed, generation)| Step::Pair(which, relayed, generation)),
         2 => (any_connection(), prop::sample::select(vec![401, 403, 441, 438, 701]))
             .prop_map(|(which, code)| Step::Rejected(which, code)),
@@ -720,10 +721,10 @@ impl Model {
                     let pair = Pair {
                         id: format!("{relayed}{generation}"),
                         relayed,
-                        ufrag: Some(if generation == CONFLICT {
-                            "controlled".into()
-                        } else {
-                            generation.to_string()
+                        ufrag: Some(match generation {
+                            CONFLICT => "10".into(),
+                            CONFLICT_ANSWERED => "11".into(),
+                            _ => generation.to_string(),
                         }),
                     };
                     self.input(Input::Inspected {

@@ -1990,7 +1990,7 @@ fn a_restart_that_a_role_conflict_keeps_on_the_old_pair_is_followed_by_one_with_
         while log.len() < 10 * SECOND as usize / 100 {
             let looked = driver.input(Input::Inspected {
                 connection: 1,
-                pairs: vec![relayed("pair", "controlled")],
+                pairs: vec![relayed("pair", "10")],
             });
             let meanwhile = undated(driver.forward(100));
             log.push([looked, meanwhile].concat());

@@ -27,8 +27,8 @@ export const facts = (pc) => [states(pc), pc.localDescription?.sdp ?? "", pc.rem
 export const usernames = (pc) => pc.getConfiguration().iceServers?.map(({ username }) => username ?? "").join("\n") ?? "";
 
 /**
- * The selected candidate pairs, one a line; empty while there is none. This end's ICE role takes the place of the username fragment
- * while the other end's candidate is one from before its last description.
+ * The selected candidate pairs, one a line; empty while there is none. The length of this end's ICE role takes the place of the
+ * username fragment while the other end's candidate is one from before its last description.
  */
 export async function selectedPairs(pc) {
   const lines = [];
@@ -40,8 +40,7 @@ export async function selectedPairs(pc) {
         const { local, remote } = ice?.getSelectedCandidatePair() ?? {};
         if (!local) continue;
         let ufrag = local.usernameFragment;
-        const current = pc.remoteDescription.sdp.includes(`ufrag:${remote.usernameFragment ?? ""}`);
-        if (!current) (await pc.getStats()).forEach(({ iceRole }) => (ufrag = iceRole ?? ufrag));
+        if (!pc.remoteDescription.sdp.includes(`ufrag:${remote.usernameFragment ?? ""}`)) (await pc.getStats()).forEach(({ iceRole }) => (ufrag = iceRole?.length ?? ufrag));
         add(local.type, ufrag, local.candidate);
       }
     } else {

@@ -40,8 +40,9 @@ const WORN_MS: u64 = 4_000;
 const WEARING_MS: u64 = 2_000;
 /// How often the selected pair is looked at while a restart is in progress.
 const POLL_MS: u64 = 100;
-/// At which look in a row a role conflict is seen to keep Chromium on the old pair.
-const STRANDED_LOOKS: u32 = 5;
+/// A role conflict is seen to keep Chromium on an old pair at half so many looks in a row, where it offered the restart, and at so
+/// many where it answered: Firefox's first relay may come before the one that ranks as high as its old one.
+const STRANDED_LOOKS: u32 = 10;
 /// How often the selected pair is looked at while a connection that is not relayed has old servers; more often when these
 /// come to their end.
 const LOOK_MS: u64 = 30_000;
@@ -145,9 +146,6 @@ impl Facts {
     };
 }
 
-/// The role of the end that does not nominate pairs (RFC 8445 section 4).
-const CONTROLLED: &str = "controlled";
-
 /// A transport's selected candidate pair.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pair {
@@ -156,7 +154,8 @@ pub struct Pair {
     /// The local candidate is of type `relay`.
     pub relayed: bool,
     /// The local candidate's username fragment, where the browser tells it; while the remote candidate is of a generation before,
-    /// this end's ICE role, "controlling" or "controlled".
+    /// this end's ICE role (RFC 8445 section 4): "10" for controlled, "11" for controlling. No fragment is that short (RFC 8839
+    /// section 5.4).
     pub ufrag: Option<String>,
 }
 
@@ -171,8 +170,8 @@ pub struct Stamp {
 /// Which end's offer began a restart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Initiator {
-    Local,
-    Remote,
+    Local = 0,
+    Remote = 1,
 }
 
 /// What a restart is for.
@@ -220,12 +219,14 @@ struct Generation {
     negotiated: Instant,
     /// A pair of it is selected and connected.
     done: bool,
-    /// At how many looks in a row a role conflict (RFC 8445 section 7.3.1.1) was seen to keep the old pair selected, at an end that
-    /// offered this restart.
+    /// At how many looks in a row a role conflict (RFC 8445 section 7.3.1.1) was seen to keep an old pair selected; a look at an end
+    /// that offered this restart counts twice.
     ///
-    /// Chromium becomes controlling by each restart that it offers; Firefox keeps its role. Made controlled again by Firefox's first
-    /// check, Chromium takes no notice of the nomination in that check, and stays with the pair of before until that has been silent
-    /// for seconds. By another offer it is controlling again, and selects the pair that ranks highest.
+    /// Chromium becomes controlling by each restart that it offers, and controlled by each that it answers; Firefox keeps its role.
+    /// Made controlled again by Firefox's first check, Chromium takes no notice of the nomination in that check, and stays with the
+    /// pair of before until that has been silent for seconds. Made controlling again, it nominates one of its new relay with Firefox's
+    /// old one if Firefox's new one ranks below that, as when Firefox has lost a network, and never tries another: Firefox waits for
+    /// it in vain and hears nothing. By another offer it is controlling, its relays rank higher, and Firefox's old one is forgotten.
     stranded: u32,
     /// ICE failed after it was negotiated. A failure from before lasts until the first new candidates are tried.
     failed: bool,
@@ -492,10 +493,18 @@ impl Connection {
             return;
         };
         let selected = !self.blank && self.pairs.iter().all(|pair| generation.owns(pair));
-        let kept = |pair: &Pair| pair.ufrag.as_deref() == Some(CONTROLLED);
-        if generation.initiator == Initiator::Local && generation.is_unfinished() {
-            let stranded = self.pairs.iter().any(kept);
-            generation.stranded = u32::from(stranded) * (generation.stranded + 1);
+        if generation.is_unfinished() {
+            // Chromium's end has this role after a conflict alone, if it offered the restart, and if it answered it.
+            let answered = generation.initiator as u8;
+            let wrong = |name: &String| name.len() == 2 && name.as_bytes()[1] == b'0' + answered;
+            generation.stranded += 2 - u32::from(answered);
+            if !self
+                .pairs
+                .iter()
+                .any(|pair| pair.ufrag.as_ref().is_some_and(wrong))
+            {
+                generation.stranded = 0;
+            }
         }
         if !generation.done
             && generation.negotiated < NEVER

@@ -496,7 +496,8 @@ impl Connection {
         if generation.is_unfinished() {
             // Chromium's end has this role after a conflict alone, if it offered the restart, and if it answered it.
             let answered = generation.initiator as u8;
-            let wrong = |name: &String| name.len() == 2 && name.as_bytes()[1] == b'0' + answered;
+            let wrong =
+                |name: &String| matches!(name.as_bytes(), [_, role] if *role == b'0' + answered);
             generation.stranded += 2 - u32::from(answered);
             if !self
                 .pairs

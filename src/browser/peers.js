@@ -40,7 +40,9 @@ export async function selectedPairs(pc) {
         const { local, remote } = ice?.getSelectedCandidatePair() ?? {};
         if (!local) continue;
         let ufrag = local.usernameFragment;
-        if (!pc.remoteDescription.sdp.includes(`ufrag:${remote.usernameFragment ?? ""}`)) (await pc.getStats()).forEach(({ iceRole }) => (ufrag = iceRole?.length ?? ufrag));
+        if (!pc.remoteDescription.sdp.includes(`ufrag:${remote.usernameFragment ?? ""}`)) {
+          (await pc.getStats()).forEach(({ iceRole }) => (ufrag = iceRole?.length ?? ufrag));
+        }
         add(local.type, ufrag, local.candidate);
       }
     } else {

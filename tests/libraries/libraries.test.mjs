@@ -167,7 +167,7 @@ describe("calls of other libraries", { concurrency: 1 }, () => {
       for (const [library, { sentence }] of CHOSEN) {
         it(sentence, async (t) => {
           const { ends, page, check } = calls[library];
-                    for (const [index, end] of (await ends).entries()) {
+          for (const [index, end] of (await ends).entries()) {
             const whose = `${library} in ${name}, end ${index}`;
             if (end.served) t.diagnostic(`${whose}: ${restarts(end)}`);
             if (end.flow) assertHeard(t, whose, end);

@@ -32,7 +32,8 @@ function inviters(proxy) {
 
 /**
  * By page in this folder, unless `page` names it: the sentence that it stands for, and `serve`, which starts what it needs beside the site
- * and resolves with the page's `parameters`, with `check`, which fails if that was not used as it should be, and with `stop`.
+ * and resolves with the page's `parameters`, with `check`, given what `outlive` resolves with, which fails if that was not used as it should be,
+ * and with `stop`.
  */
 const LIBRARIES = {
   "simple-peer": { sentence: "simple-peer: a call moves over, by offers of its initiator" },
@@ -47,8 +48,13 @@ const LIBRARIES = {
     sentence: "JsSIP: a call moves over with re-INVITEs of the end that called, for which the other one asks",
     async serve() {
       const { proxy, ...served } = await sip();
-      // The call itself and the restarts.
-      const check = () => assert.match(inviters(proxy), /^end-0(, end-0){2,}$/);
+      const check = ([, called]) => {
+        // The call itself and the restarts.
+        assert.match(inviters(proxy), /^end-0(, end-0){2,}$/);
+        const asked = proxy.requests.filter(({ method, from }) => method === "INFO" && from === "end-1").length;
+        const told = called.heard.filter(({ type, detail }) => type === "restarting" && detail.initiator === "local").length;
+        assert.ok(asked >= told, `end 1 began ${told} restarts, and asked for ${asked}`);
+      };
       return { ...served, check };
     },
   },
@@ -173,7 +179,7 @@ describe("calls of other libraries", { concurrency: 1 }, () => {
             if (end.flow) assertHeard(t, whose, end);
             if (end.served) assertKept(t, whose, end, emulator);
           }
-          check?.();
+          check?.(await ends);
           assert.deepEqual(page.troubles, []);
         });
       }

@@ -8,7 +8,8 @@
 
 use turn_wasm::core::clock::NEVER;
 use turn_wasm::core::connection::{
-    Act, Cause, Connection, Facts, Ice, Initiator, Pair, Policy, Signaling, Stamp,
+    Act, CONTROLLED, Cause, Connection, EVEN, Facts, Ice, Initiator, Pair, Policy, Signaling,
+    Stamp, Standing,
 };
 use turn_wasm::core::proof::Proof;
 use turn_wasm::core::session::Command;
@@ -58,6 +59,7 @@ struct End {
     /// `restartIce()` was called, and no generation followed yet.
     armed: bool,
     pair: Pair,
+    standing: Standing,
     wake: Option<u64>,
     version: u64,
     // ---- what the tests set
@@ -124,6 +126,7 @@ fn end(policy: Policy, first: Option<bool>, name: &str) -> End {
             relayed: true,
             ufrag: Some(current.clone()),
         },
+        standing: EVEN,
         current,
         generations: 0,
         armed: false,
@@ -308,6 +311,9 @@ impl Call {
                 }
                 end.pair.id = format!("pair-{ufrag}");
                 end.pair.ufrag = Some(ufrag).filter(|_| end.tells_ufrag);
+                if end.standing >= CONTROLLED {
+                    end.standing = EVEN;
+                }
                 end.facts.ice = Ice::Connected;
                 self.waiting[who] = false;
                 if self.waiting == [false; 2] {
@@ -325,7 +331,8 @@ impl Call {
                     vec![end.pair.clone()]
                 };
                 let mut commands = Vec::new();
-                end.engine.inspected(pairs, self.now, &mut commands);
+                end.engine
+                    .inspected(end.standing, pairs, self.now, &mut commands);
                 self.act(who, commands);
                 self.drive(who);
             }
@@ -589,7 +596,7 @@ fn a_connection_with_foreign_credentials_restarts_once_ours_are_in_force() {
     engine.drive(false, &mut proven(), 1_000, &mut commands);
     assert_eq!(commands, [Command::Act(0, Act::Inspect)]);
     let pair = end(Policy::Relayed, Some(true), "a").pair;
-    engine.inspected(vec![pair], 1_003, &mut commands);
+    engine.inspected(EVEN, vec![pair], 1_003, &mut commands);
     // The other end may be about to get its own.
     let mut proof = proven();
     let next = engine.drive(false, &mut proof, 1_003, &mut commands);
@@ -614,13 +621,15 @@ fn a_restart_is_over_only_when_each_transport_runs_on_it() {
     };
     let mut commands = Vec::new();
     engine.inspected(
+        EVEN,
         vec![pair("x", Some("frag-a1")), pair("y", Some("frag-a0"))],
         now,
         &mut commands,
     );
-    engine.inspected(Vec::new(), now, &mut commands);
+    engine.inspected(EVEN, Vec::new(), now, &mut commands);
     assert_eq!(commands, []);
     engine.inspected(
+        EVEN,
         vec![pair("x", Some("frag-a1")), pair("y", Some("frag-a1"))],
         now,
         &mut commands,
@@ -642,13 +651,11 @@ fn where_statistics_name_no_username_fragment_another_pair_ends_the_restart() {
     assert!(seen.last().unwrap().0 >= began + 2 * call.delay + CONNECT_MS);
 }
 
-/// The lengths of the ICE roles' names.
-const CONTROLLED: &str = "10";
-const CONTROLLING: &str = "11";
+const CONTROLLING: Standing = CONTROLLED + 1;
 
-/// The ICE role stands for the username fragment while the other end's candidate is of a generation before.
-fn show_role(call: &mut Call, role: &str) {
-    call.ends[0].pair.ufrag = Some(role.into());
+/// This end has that ICE role while the other end's candidate is of a generation before.
+fn show_role(call: &mut Call, role: Standing) {
+    call.ends[0].standing = role;
 }
 
 #[test]
@@ -1923,7 +1930,7 @@ fn a_connected_path_without_a_selected_pair_is_looked_at_again_after_a_second() 
     );
     engine.applied(stamp(2, MINUTE), false, 10_000);
     engine.drive(false, &mut proven(), 10_000, &mut commands);
-    engine.inspected(Vec::new(), 10_003, &mut commands);
+    engine.inspected(EVEN, Vec::new(), 10_003, &mut commands);
     let mut look = |now| {
         commands.clear();
         let next = engine.drive(false, &mut proven(), now, &mut commands);
@@ -1947,7 +1954,7 @@ fn first_look(id: u32, pairs: &[bool], margin: u64) -> u64 {
         relayed,
         ..pair.clone()
     });
-    engine.inspected(seen.collect(), 3, &mut commands);
+    engine.inspected(EVEN, seen.collect(), 3, &mut commands);
     engine.applied(stamp(2, now + 10 * MINUTE), false, now);
     commands.clear();
     let next = engine.drive(false, &mut proven(), now, &mut commands);

@@ -22,7 +22,9 @@ use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 use std::fmt::{self, Write};
 use std::sync::{LazyLock, Mutex};
-use turn_wasm::core::connection::{Act, Facts, Ice, Pair, Policy, Signaling};
+use turn_wasm::core::connection::{
+    Act, CONTROLLED, EVEN, Facts, Ice, OUTRANKED, Pair, Policy, Signaling,
+};
 use turn_wasm::core::failure::{Code, Failure};
 use turn_wasm::core::session::{Command, Event, Input, Options, Reason};
 use turn_wasm::core::status::{Status, TRANSITIONS};
@@ -124,6 +126,7 @@ enum Answer {
 /// One more than the generations there are.
 const CONFLICT: u8 = 3;
 const CONFLICT_ANSWERED: u8 = 4;
+const BEHIND: u8 = 5;
 
 #[derive(Clone, Copy)]
 enum Step {
@@ -146,6 +149,7 @@ enum Step {
     Refuse(usize),
     Show(usize, Signaling, Ice, u8),
     /// Of [`CONFLICT`] and [`CONFLICT_ANSWERED`]: an old one, kept by a role conflict at an end that offered or answered the restart.
+    /// From [`BEHIND`] on: those of the first generations once more, where the other end has raised its relays.
     Pair(usize, bool, u8),
     Rejected(usize, u16),
     /// What proving the servers comes to from now on.
@@ -344,7 +348,7 @@ fn any_step() -> impl Strategy<Value = Step> {
         1 => any_connection().prop_map(Step::Refuse),
         4 => (any_connection(), signaling, ice, 0..3_u8)
             .prop_map(|(which, signaling, ice, generation)| Step::Show(which, signaling, ice, generation)),
-        3 => (any_connection(), any::<bool>(), 0..=CONFLICT_ANSWERED)
+        3 => (any_connection(), any::<bool>(), 0..BEHIND + 3)
             .prop_map(|(which, relayed, generation)| Step::Pair(which, relayed, generation)),
         2 => (any_connection(), prop::sample::select(vec![401, 403, 441, 438, 701]))
             .prop_map(|(which, code)| Step::Rejected(which, code)),
@@ -719,16 +723,19 @@ impl Model {
             Step::Pair(which, relayed, generation) => {
                 if let Some(connection) = self.connection(which) {
                     let pair = Pair {
-                        id: format!("{relayed}{generation}"),
+                        id: format!("{relayed}{}", generation % BEHIND),
                         relayed,
-                        ufrag: Some(match generation {
-                            CONFLICT => "10".into(),
-                            CONFLICT_ANSWERED => "11".into(),
-                            _ => generation.to_string(),
-                        }),
+                        ufrag: Some((generation % BEHIND).to_string()),
+                    };
+                    let standing = match generation {
+                        CONFLICT => CONTROLLED,
+                        CONFLICT_ANSWERED => CONTROLLED + 1,
+                        BEHIND.. => OUTRANKED,
+                        _ => EVEN,
                     };
                     self.input(Input::Inspected {
                         connection,
+                        standing,
                         pairs: vec![pair],
                     });
                 }

@@ -12,7 +12,9 @@ use driver::{
     Dated, Driver, SECRET, TURN, apply, connected, credential, fetch, network, options,
     refresh_error, refreshed, relayed, response, status, status_changed, undated,
 };
-use turn_wasm::core::connection::{Act, Cause, Facts, Ice, Initiator, Pair, Policy, Signaling};
+use turn_wasm::core::connection::{
+    Act, CONTROLLED, Cause, EVEN, Facts, Ice, Initiator, OUTRANKED, Pair, Policy, Signaling,
+};
 use turn_wasm::core::failure::{Code, Failure};
 use turn_wasm::core::selection::{Drop, Selection};
 use turn_wasm::core::session::{
@@ -1427,6 +1429,7 @@ fn a_detached_connection_is_left_alone() {
         },
         Input::Inspected {
             connection: 1,
+            standing: EVEN,
             pairs: Vec::new(),
         },
         Input::Detached { connection: 1 },
@@ -1851,6 +1854,7 @@ fn a_connection_made_during_a_lapse_that_could_not_connect_is_restarted_with_the
     driver.observe(1, failed);
     driver.input(Input::Inspected {
         connection: 1,
+        standing: EVEN,
         pairs: Vec::new(),
     });
     driver.forward(10 * SECOND);
@@ -1903,6 +1907,7 @@ fn servers_whose_relays_are_raised_are_applied_again_and_the_connection_restarte
     for tick in 0..500 {
         log.extend(driver.input(Input::Inspected {
             connection: 1,
+            standing: EVEN,
             pairs: vec![relayed("pair", "first")],
         }));
         log.extend(undated(driver.forward(100)));
@@ -1943,6 +1948,39 @@ fn servers_whose_relays_are_raised_are_applied_again_and_the_connection_restarte
         .collect();
     log.retain(|command| wanted.contains(command));
     assert_eq!(log, wanted);
+}
+
+#[test]
+fn an_end_whose_relays_are_outranked_raises_its_own_with_the_next_servers_and_restarts_no_more_for_it()
+ {
+    for standing in [EVEN, OUTRANKED] {
+        let mut driver = Driver::opened(600.0);
+        driver.relayed_connection(1, connected());
+        let look = |driver: &mut Driver, standing| {
+            driver.input(Input::Inspected {
+                connection: 1,
+                standing,
+                pairs: vec![relayed("pair", "first")],
+            })
+        };
+        let mut log = look(&mut driver, standing);
+        // It is no reason to do anything at once.
+        log.extend(undated(driver.forward(10 * SECOND)));
+        assert_eq!(log, []);
+        driver.input(Input::Refresh);
+        log.extend(driver.fetched(credential("bob", 600.0)));
+        // What it shows until it has gathered anew.
+        log.extend(look(&mut driver, standing));
+        log.extend(undated(driver.forward(4 * SECOND)));
+        let expected = [
+            Command::Act(1, Act::Raise),
+            apply(1, 2),
+            Command::Emit(Event::Applied(1)),
+            RESTART,
+        ];
+        log.retain(|command| expected.contains(command));
+        assert_eq!(log, expected[usize::from(standing == EVEN)..]);
+    }
 }
 
 #[test]
@@ -1990,7 +2028,8 @@ fn a_restart_that_a_role_conflict_keeps_on_the_old_pair_is_followed_by_one_with_
         while log.len() < 10 * SECOND as usize / 100 {
             let looked = driver.input(Input::Inspected {
                 connection: 1,
-                pairs: vec![relayed("pair", "10")],
+                standing: CONTROLLED,
+                pairs: vec![relayed("pair", "old")],
             });
             let meanwhile = undated(driver.forward(100));
             log.push([looked, meanwhile].concat());
@@ -2136,6 +2175,7 @@ fn an_unrelayed_connection_that_works_is_not_restarted_for_a_rejected_credential
     driver.observe(1, connected());
     let direct = || Input::Inspected {
         connection: 1,
+        standing: EVEN,
         pairs: vec![Pair {
             id: "direct".into(),
             relayed: false,
@@ -2286,6 +2326,7 @@ fn an_unrelayed_connection_that_fails_casts_no_doubt_on_the_credential() {
     driver.observe(1, connected());
     driver.input(Input::Inspected {
         connection: 1,
+        standing: EVEN,
         pairs: vec![Pair {
             id: "direct".into(),
             relayed: false,

@@ -248,6 +248,7 @@ fn answered(
         },
         17 => Input::Inspected {
             connection,
+            standing: number,
             pairs: pairs(text),
         },
         18 => Input::CandidateError {

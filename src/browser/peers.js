@@ -27,11 +27,12 @@ export const facts = (pc) => [states(pc), pc.localDescription?.sdp ?? "", pc.rem
 export const usernames = (pc) => pc.getConfiguration().iceServers?.map(({ username }) => username ?? "").join("\n") ?? "";
 
 /**
- * The selected candidate pairs, one a line; empty while there is none. The length of this end's ICE role takes the place of the
- * username fragment while the other end's candidate is one from before its last description.
+ * How the two ends stand to each other, as the core's `Standing` reads it, and the selected candidate pairs, one a line; empty while
+ * there is none.
  */
 export async function selectedPairs(pc) {
   const lines = [];
+  let standing = 0;
   const add = (type, ufrag, id) => lines.push(`${type} ${ufrag ?? ""} ${id}`);
   try {
     // Chromium tells at once, in a hundredth of the time that its statistics take.
@@ -39,11 +40,12 @@ export async function selectedPairs(pc) {
       for (const ice of new Set(transports(pc).map((transport) => transport?.iceTransport))) {
         const { local, remote } = ice?.getSelectedCandidatePair() ?? {};
         if (!local) continue;
-        let ufrag = local.usernameFragment;
+        // Without what the network and the transport make of a relay's priority.
+        standing = local.type === remote.type && (local.priority & 65535) < (remote.priority & 65535);
         if (!pc.remoteDescription.sdp.includes(`ufrag:${remote.usernameFragment ?? ""}`)) {
-          (await pc.getStats()).forEach(({ iceRole }) => (ufrag = iceRole?.length ?? ufrag));
+          (await pc.getStats()).forEach(({ iceRole }) => (standing = iceRole?.length ?? standing));
         }
-        add(local.type, ufrag, local.candidate);
+        add(local.type, local.usernameFragment, local.candidate);
       }
     } else {
       const report = await pc.getStats();
@@ -53,9 +55,9 @@ export async function selectedPairs(pc) {
       });
     }
   } catch {
-    // A closed connection may refuse its statistics: it has no selected pair.
+    // A closed connection may refuse its statistics, and a collected one has none: it has no selected pair.
   }
-  return lines.join("\n");
+  return [standing, lines.join("\n")];
 }
 
 export class Peers {

@@ -25,7 +25,7 @@ export const APPLIED = 14;
 export const APPLY_FAILED = 15;
 /** Connection, facts, local description, remote description. */
 export const OBSERVED = 16;
-/** Connection, 0, the selected pairs. */
+/** Connection, how its ends stand to each other, the selected pairs. */
 export const INSPECTED = 17;
 /** Connection, code, URL. */
 export const CANDIDATE_ERROR = 18;

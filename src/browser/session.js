@@ -15,8 +15,8 @@ import { listenForWakeups } from "./wakeups.js";
 
 const TIMEOUT = 5000;
 
-const STALLED = "no offer followed restartIce(), or no answer: the connection's negotiationneeded handler must set an offer as local " +
-  "description and send it to the other end for an answer";
+const STALLED = "no offer followed restartIce(), or no answer: the connection's negotiationneeded handler must set a local " +
+  "description and send it to the other end";
 
 const closed = () => new TurnError("closed", "the session is closed; open another one with openTurnSession()");
 
@@ -195,11 +195,7 @@ export class TurnSession extends EventTarget {
       this.#applying = undefined;
       this.#report(report.APPLIED);
     },
-    inspect: async (id) => {
-      const pc = this.#peers.get(id);
-      const pairs = pc ? await selectedPairs(pc) : "";
-      this.#report(report.INSPECTED, id, 0, pairs);
-    },
+    inspect: async (id) => this.#report(report.INSPECTED, id, ...(await selectedPairs(this.#peers.get(id)))),
     prove: async (version) => this.#tell(report.PROVEN, version, await prove(this.#servers(), TIMEOUT)),
     restart: (id) => this.#peers.get(id)?.restartIce(),
     raise: (id) => this.#peers.raise(id),

@@ -153,11 +153,19 @@ pub struct Pair {
     pub id: String,
     /// The local candidate is of type `relay`.
     pub relayed: bool,
-    /// The local candidate's username fragment, where the browser tells it; while the remote candidate is of a generation before,
-    /// this end's ICE role (RFC 8445 section 4): "10" for controlled, "11" for controlling. No fragment is that short (RFC 8839
-    /// section 5.4).
+    /// The local candidate's username fragment, where the browser tells it.
     pub ufrag: Option<String>,
 }
+
+/// How the two ends of a selected pair stand to each other: [`EVEN`], [`OUTRANKED`], or, while the remote candidate is of a
+/// generation before, this end's ICE role (RFC 8445 section 4) as the length of its name: [`CONTROLLED`], or one more for "controlling".
+pub type Standing = u32;
+/// Nothing else is known.
+pub const EVEN: Standing = 0;
+/// Both candidates are relays, and the remote one's priority is above the local one's in what the number of TURN URLs makes of it, the
+/// lower 16 bits: the other end has raised its relays.
+pub const OUTRANKED: Standing = 1;
+pub const CONTROLLED: Standing = 10;
 
 /// A list of servers, and when its credential's life ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -274,6 +282,8 @@ pub struct Connection {
     pairs: Arc<Vec<Pair>>,
     /// There were none when last looked at.
     blank: bool,
+    /// As last looked at.
+    standing: Standing,
     inspected: Instant,
     inspecting: bool,
     /// The pairs may have changed since they were read.
@@ -307,6 +317,7 @@ impl Connection {
             replaced: None,
             pairs: Arc::default(),
             blank: false,
+            standing: EVEN,
             inspected: NEVER,
             inspecting: false,
             stale: false,
@@ -479,9 +490,16 @@ impl Connection {
     }
 
     /// Takes in the selected pairs.
-    pub fn inspected(&mut self, pairs: Vec<Pair>, now: Instant, commands: &mut Vec<Command>) {
+    pub fn inspected(
+        &mut self,
+        standing: Standing,
+        pairs: Vec<Pair>,
+        now: Instant,
+        commands: &mut Vec<Command>,
+    ) {
         self.inspecting = false;
         self.inspected = now;
+        self.standing = standing;
         // A path that broke leaves no selected pair behind, nor does in Firefox a restart that does not connect, which it goes on
         // calling connected. What the path was like still decides about its repair.
         let was_blank = self.blank;
@@ -492,18 +510,14 @@ impl Connection {
         let Some(generation) = &mut self.generation else {
             return;
         };
-        let selected = !self.blank && self.pairs.iter().all(|pair| generation.owns(pair));
+        let selected = !self.blank
+            && standing < CONTROLLED
+            && self.pairs.iter().all(|pair| generation.owns(pair));
         if generation.is_unfinished() {
             // Chromium's end has this role after a conflict alone, if it offered the restart, and if it answered it.
-            let answered = generation.initiator as u8;
-            let wrong =
-                |name: &String| matches!(name.as_bytes(), [_, role] if *role == b'0' + answered);
-            generation.stranded += 2 - u32::from(answered);
-            if !self
-                .pairs
-                .iter()
-                .any(|pair| pair.ufrag.as_ref().is_some_and(wrong))
-            {
+            let answered = generation.initiator as u32;
+            generation.stranded += 2 - answered;
+            if standing != CONTROLLED + answered {
                 generation.stranded = 0;
             }
         }
@@ -542,8 +556,9 @@ impl Connection {
     /// Gives up a restart, answered at least `patience` milliseconds ago, that Chromium does not move over to while the path of
     /// before works. It ranks a pair with a peer-reflexive candidate (RFC 8445 section 7.3.1.3), which packets of two generations
     /// make when a TURN server pauses, above all that later ones bring, and never tries those; the path would end with the old
-    /// credential. Relays of a higher priority win, if both ends have them. So they do, if only this end has them, after a role
-    /// conflict, which is not waited for so long.
+    /// credential. Relays of a higher priority win, if both ends have them: the rank of a pair is that of its lower candidate first
+    /// (RFC 8445 section 6.1.2.3). An end that moved over, or was never left behind, follows with its next servers when it sees that the
+    /// other end's rank higher. After a role conflict, which is not waited for so long, it is enough if only this end has them.
     ///
     /// Towards Firefox that is done before each restart: for a refresh, and for a restart that it offers when there was none in
     /// between. Firefox chooses the first pair that works, and lets go of the others at once; Chromium would stay with the old one for
@@ -560,7 +575,7 @@ impl Connection {
         };
         // It is asked with the shorter patience only when there are new servers, or an offer of a restart.
         let outranked = may
-            && (self.facts.firefox > 0 && patience == SELECTING_MS
+            && ((self.facts.firefox > 0 || self.standing == OUTRANKED) && patience == SELECTING_MS
                 || generation.is_unfinished()
                     && (generation.stranded >= STRANDED_LOOKS
                         || now >= generation.negotiated + patience));

@@ -10,7 +10,7 @@
 
 use super::clock::{Clock, Instant, NEVER, Now};
 pub use super::connection::ConnectionId;
-use super::connection::{Act, Connection, Facts, Pair, Policy, SELECTING_MS, Stamp};
+use super::connection::{Act, Connection, Facts, Pair, Policy, SELECTING_MS, Stamp, Standing};
 use super::decimal::decimal;
 use super::failure::{Code, Failure};
 use super::ice_server::{IceServer, Username};
@@ -144,6 +144,7 @@ pub enum Input {
     },
     Inspected {
         connection: ConnectionId,
+        standing: Standing,
         pairs: Vec<Pair>,
     },
     /// An `icecandidateerror` event.
@@ -447,9 +448,13 @@ impl Session {
                     found.observe(facts, now, commands);
                 }
             }
-            Input::Inspected { connection, pairs } => {
+            Input::Inspected {
+                connection,
+                standing,
+                pairs,
+            } => {
                 if let Some(found) = self.connection(connection) {
-                    found.inspected(pairs, now, commands);
+                    found.inspected(standing, pairs, now, commands);
                 }
             }
             Input::CandidateError {

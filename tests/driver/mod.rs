@@ -7,7 +7,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::fmt::Write;
 use turn_wasm::core::clock::Now;
-use turn_wasm::core::connection::{Act, Facts, Ice, Pair, Policy, Signaling};
+use turn_wasm::core::connection::{Act, EVEN, Facts, Ice, Pair, Policy, Signaling};
 use turn_wasm::core::failure::{Code, Failure};
 use turn_wasm::core::ice_server::IceServer;
 use turn_wasm::core::selection::{Port53, Selection};
@@ -325,7 +325,9 @@ impl Driver {
                 self.facts.insert(*connection, facts.clone());
             }
             Input::Proven { code: 0, .. } => self.proven = Some(self.elapsed()),
-            Input::Inspected { connection, pairs } => {
+            Input::Inspected {
+                connection, pairs, ..
+            } => {
                 if pairs.iter().any(|pair| pair.relayed) {
                     self.relayed.insert(*connection);
                 } else {
@@ -465,6 +467,7 @@ impl Driver {
     pub fn inspected(&mut self, connection: ConnectionId, ufrag: &str) -> Vec<Command> {
         self.input(Input::Inspected {
             connection,
+            standing: EVEN,
             pairs: vec![relayed(&format!("pair-{ufrag}"), ufrag)],
         })
     }

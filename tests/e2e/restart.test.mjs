@@ -21,6 +21,37 @@ async function refreshOnce({ options, configuration }) {
   return { type, changed, ...result };
 }
 
+/**
+ * A call whose end 0 has one TURN URL more than its end 1, and refreshes of both: each time the priorities of both ends' selected
+ * relays, and how many URLs each connection has.
+ */
+async function refreshUneven() {
+  const { SdkCall } = await import("/harness/sdk-call.mjs");
+  const { until } = await import("/harness/call.mjs");
+  const more = async () => {
+    const body = await (await fetch("/turn")).json();
+    const { urls } = body.iceServers[0];
+    urls.push(urls[0].replace("udp", "tcp"));
+    return body;
+  };
+  const call = await SdkCall.open({ shared: false, options: { source: more }, second: { source: "/turn" } });
+  const connections = call.call.ends.map(({ pc }) => pc);
+  const look = () => ({
+    priorities: connections.map((pc) => pc.sctp.transport.iceTransport.getSelectedCandidatePair().local.priority),
+    urls: connections.map((pc) => pc.getConfiguration().iceServers.flatMap(({ urls }) => urls).length),
+  });
+  const looks = [look()];
+  for (let n = 0; n < 4; n++) {
+    const since = Date.now();
+    for (const session of call.sessions.toReversed()) await session.refresh();
+    const moved = (end) => call.heard.some(({ type, at, session }) => type === "restarted" && session === end && at >= since);
+    await until(() => moved(0) && moved(1), "restarted at both ends");
+    looks.push(look());
+  }
+  await call.finish();
+  return looks;
+}
+
 describe("restarts after a refresh", { concurrency: true }, () => {
   for (const name of BROWSERS) {
     // One at a time: they share a server and what it hands out.
@@ -49,6 +80,19 @@ describe("restarts after a refresh", { concurrency: true }, () => {
         for (const { duration } of done) assert.ok(duration > 0 && duration < 5000, `${duration} ms`);
         t.diagnostic(`${name}: restarted in ${done.map(({ duration }) => Math.round(duration))} ms`);
       });
+
+      // Chromium alone tells both.
+      if (name === "chromium") {
+        it("an end whose relays rank below the other end's raises them with its next servers, as far as theirs", async () => {
+          const looks = await stage.run(refreshUneven);
+          const [high, low] = looks[0].priorities;
+          assert.deepEqual(looks[0].urls, [2, 1]);
+          assert.ok(high > low, `${high} > ${low}`);
+          // Not by the first ones, if the other end's candidate was first known by a check alone.
+          const even = { priorities: [high, high], urls: [2, 2] };
+          assert.deepEqual(looks.slice(-2), [even, even], JSON.stringify(looks));
+        });
+      }
 
       it("a connection that is not relayed is left alone", async () => {
         const result = await stage.run(refreshOnce, { configuration: { iceTransportPolicy: "all" } });

@@ -660,17 +660,22 @@ fn show_role(call: &mut Call, role: Standing) {
 
 #[test]
 fn a_restart_is_over_only_with_a_candidate_of_the_other_ends_new_generation() {
-    let mut call = Call::one_sided(Policy::Relayed);
-    call.connects = false;
-    call.apply(0, 10 * MINUTE);
-    call.run(SECOND);
-    // Chromium has paired its new relay with the other end's old one.
-    call.ends[0].pair.id = "new with old".into();
-    show_role(&mut call, CONTROLLING);
-    assert_eq!(call.run(3 * SECOND), []);
-    call.happen(0, Happening::Selected("frag-a1".into()));
-    call.run(200);
-    assert_eq!((call.told_restarted(), call.restarts().len()), (1, 1));
+    // The role that an end has which offered it, and one which answered it.
+    for (who, role) in [(0, CONTROLLING), (1, CONTROLLED)] {
+        let mut call = Call::one_sided(Policy::Relayed);
+        call.connects = false;
+        call.app_restarts(who);
+        call.run(SECOND);
+        // Chromium has paired its new relay with the other end's old one.
+        call.ends[0].pair.id = "new with old".into();
+        call.ends[0].pair.ufrag = Some("frag-a1".into());
+        show_role(&mut call, role);
+        assert_eq!(call.run(3 * SECOND), []);
+        call.happen(0, Happening::Selected("frag-a1".into()));
+        call.run(200);
+        assert_eq!(call.told_restarted(), 1, "{role}");
+        assert_eq!(call.restarts(), []);
+    }
 }
 
 #[test]

@@ -372,6 +372,8 @@ const FAULTS = [
         return sdk.usernames;
       });
       await other.close();
+      // What is judged from then on counts from then on.
+      await waitUntil(trial.expiresAt);
       return { from, to: trial.expiresAt, names };
     },
     check(told) {

@@ -22,8 +22,14 @@ async function open(options) {
 
 /** Waits for the call to go on, or to be replaced: what its problem is, whether it was lost, and where both sessions are. */
 async function settle(options) {
+  const { until } = await import("/harness/call.mjs");
   const { call, secrets } = globalThis;
-  const problem = await call.settle(options);
+  let problem = await call.settle(options);
+  if (call.anew && !problem) {
+    // It may have been lost before the fault, whose end its sessions have yet to notice.
+    const isFresh = (end) => call.sdk.heard.some(({ at, session, type }) => type === "refreshed" && session === end && at > options.since);
+    problem = await until(() => [0, 1].every(isFresh), "a fresh credential at both ends", options.within).then(() => null, String);
+  }
   const states = call.sdk.sessions.map(({ state }) => state);
   const told = JSON.stringify([call.sdk.heard, states.map((state) => ({ ...state, lastError: state.lastError?.message }))]);
   return {

@@ -15,8 +15,8 @@ import { listenForWakeups } from "./wakeups.js";
 
 const TIMEOUT = 5000;
 
-const STALLED = "no offer followed restartIce(), or no answer: the connection's negotiationneeded handler must set a local " +
-  "description and send it to the other end";
+const STALLED = "no offer followed restartIce(), or no answer: the connection's negotiationneeded handler must send an offer, " +
+  "and the other end answer it";
 
 const closed = () => new TurnError("closed", "the session is closed; open another one with openTurnSession()");
 

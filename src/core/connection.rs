@@ -162,7 +162,7 @@ pub struct Pair {
 pub type Standing = u32;
 /// Nothing else is known.
 pub const EVEN: Standing = 0;
-/// Both candidates are relays, and the remote one's priority is above the local one's in what the number of TURN URLs makes of it, the
+/// Both candidates are of one type, and if that is relay, the remote one's priority is above the local one's in what the number of TURN URLs makes of it, the
 /// lower 16 bits: the other end has raised its relays.
 pub const OUTRANKED: Standing = 1;
 pub const CONTROLLED: Standing = 10;

@@ -372,7 +372,7 @@ const FAULTS = [
         return sdk.usernames;
       });
       await other.close();
-      // What is judged from then on counts from then on.
+      // The time that both ends have to move over counts from `to` on.
       await waitUntil(trial.expiresAt);
       return { from, to: trial.expiresAt, names };
     },

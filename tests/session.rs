@@ -718,13 +718,29 @@ fn retry_after_is_waited_out() {
 }
 
 #[test]
-fn retry_after_beyond_the_credentials_life_is_cut_to_its_last_seconds_and_its_end() {
+fn retry_after_beyond_the_credentials_life_is_cut_to_the_second_half_of_what_is_left() {
     let mut driver = Driver::opened(600.0);
-    driver.forward_to_fetch(600 * SECOND);
-    for at in [595_000, 600_000] {
+    let expiry = 600 * SECOND;
+    driver.forward_to_fetch(expiry);
+    let mut tries = 0;
+    while expiry - driver.at >= 500 {
+        let life = expiry - driver.at;
         driver.failed(Failure::from_status(429, Some(HOUR)));
-        let log = driver.forward_to(at);
-        assert_eq!(fetches(&log), [(at, Reason::Scheduled)]);
+        let (next, reason) = driver.forward_to_fetch(life);
+        assert_eq!(reason, Reason::Scheduled);
+        let left = expiry - next;
+        assert!(
+            (life.min(10 * SECOND) / 2..=life.div_ceil(2)).contains(&left),
+            "{left} of {life}"
+        );
+        tries += 1;
+    }
+    assert!((6..=12).contains(&tries), "{tries}");
+    while driver.at < expiry {
+        driver.failed(Failure::from_status(429, Some(HOUR)));
+        let before = driver.at;
+        driver.forward_to_fetch(500);
+        assert!(driver.at >= before + 250);
     }
     // Nothing is left to lose by waiting.
     driver.failed(Failure::from_status(429, Some(HOUR)));
@@ -1143,7 +1159,7 @@ fn waking_up_after_a_lapse_cuts_a_retry_wait_short() {
     driver.forward_to_fetch(600 * SECOND);
     driver.failed(network());
     driver.forward_to_fetch(SECOND);
-    for _ in 0..2 {
+    while driver.at < 600 * SECOND {
         driver.failed(Failure::from_status(503, Some(HOUR)));
         driver.forward_to_fetch(600 * SECOND);
     }

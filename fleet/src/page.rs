@@ -60,7 +60,7 @@ fn fleets(runs: &[Run]) -> String {
         "**The fleets**\n\n| ttl | sessions | the backend gives at most | turn-wasm asks in the mean for |\n|---|---|---|---|\n",
     );
     for run in of(runs, Question::LongOutage) {
-        if run.scenario.policy != Policy::TurnWasm {
+        if run.scenario.policy != Policy::TurnWasm || run.scenario.advice.is_some() {
             continue;
         }
         let ttl = run.scenario.ttl;
@@ -123,7 +123,7 @@ fn first_refreshes(runs: &[Run]) -> String {
         } else {
             Question::Wave
         };
-        if run.question != asked {
+        if run.question != asked || run.scenario.advice.is_some() {
             continue;
         }
         let mut wave = wave(run.scenario.policy, ttl);
@@ -155,19 +155,11 @@ fn long_outage(runs: &[Run]) -> String {
     let mut text = String::from(
         "**An outage of 30 minutes.** With a ttl of 600 s in the steady state; no credential of that life outlasts it. With a ttl of 86,400 s \
          in the middle of\nthe first refreshes of sessions that all opened within a minute. With `Retry-After` the backend says so in every answer of the \
-         outage, to 50,000 sessions. Peaks are the busiest seconds.\n\n\
+         outage; of several backends it is one. Peaks are the busiest seconds.\n\n\
          | ttl | policy | peak in the outage, requests/s | peak after it | of the limit | refused after it | recovered after | \
          sessions ever without a credential | each without for |\n|---|---|---|---|---|---|---|---|---|\n",
     );
-    for run in runs {
-        let advised = match run.question {
-            Question::LongOutage => String::new(),
-            Question::LongOutageAdvised => {
-                let seconds = run.scenario.advice.unwrap_or_default();
-                format!(", `Retry-After: {seconds}`")
-            }
-            _ => continue,
-        };
+    for run in of(runs, Question::LongOutage) {
         for outage in &run.scenario.outages {
             let after = aftermath(run, outage);
             let peak = f64::from(run.record.peak(&after));
@@ -175,7 +167,7 @@ fn long_outage(runs: &[Run]) -> String {
                 &mut text,
                 &[
                     lifetime(run.scenario.ttl),
-                    format!("{}{advised}", run.scenario.policy.name()),
+                    policy(run),
                     rate(f64::from(run.record.peak(outage))),
                     rate(peak),
                     times(peak / run.limit()),
@@ -213,7 +205,7 @@ fn short_outages(runs: &[Run]) -> String {
                 &mut text,
                 &[
                     lifetime(ttl),
-                    run.scenario.policy.name().into(),
+                    policy(run),
                     format!("{} % of a margin{sessions}", 100 * length / margin(ttl)),
                     rate(peak),
                     times(peak / run.limit()),
@@ -236,6 +228,15 @@ fn of(runs: &[Run], question: Question) -> impl Iterator<Item = &Run> {
 
 fn line(text: &mut String, cells: &[String]) {
     let _ = writeln!(text, "| {} |", cells.join(" | "));
+}
+
+/// Whose policy it is, and what the backend says in an outage.
+fn policy(run: &Run) -> String {
+    let name = run.scenario.policy.name();
+    match run.scenario.advice {
+        None => name.into(),
+        Some(seconds) => format!("{name}, `Retry-After: {}`", whole(seconds as f64)),
+    }
 }
 
 fn recovered(run: &Run, outage: &Range<u64>) -> String {

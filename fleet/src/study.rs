@@ -15,9 +15,6 @@ pub const DAY: u64 = 86_400;
 pub const TTLS: [u64; 2] = [SHORT, DAY];
 
 pub const LONG_OUTAGE: u64 = 30 * MINUTE;
-/// What `Retry-After` may say in it, in seconds: somewhat more than it takes the backend to serve all sessions, of which there are
-/// a hundred for each credential a second.
-const ADVICE: u64 = 120;
 /// Lengths of the outages shorter than a margin, in hundredths of it.
 pub const SHORT_OUTAGES: [u64; 4] = [25, 50, 75, 98];
 /// The outages that fall into the first refreshes of a fleet: seconds from their beginning.
@@ -30,8 +27,6 @@ pub enum Question {
     Wave,
     /// The same with an outage of half an hour in the middle of it; with the short ttl the steady state, then the outage.
     LongOutage,
-    /// The latter, and the backend says in the outage when to come again.
-    LongOutageAdvised,
     /// Outages of several lengths in the steady state, each shorter than a margin; with the long ttl that state before them.
     ShortOutages,
     /// An outage just shorter than a margin within the first refreshes.
@@ -77,7 +72,7 @@ impl Run {
         } else {
             Question::ShortOutages
         };
-        self.question == question
+        self.question == question && self.scenario.advice.is_none()
     }
 
     /// Credentials a second over all copies.
@@ -121,7 +116,11 @@ fn scenarios(size: Size) -> Vec<(Question, Scenario, u64)> {
             };
             let wave = wave(policy, ttl);
             let middle = (wave.start + wave.end) / 2;
-            let mut add = |question, scenario, copies| scenarios.push((question, scenario, copies));
+            let mut add = |question, scenario: Scenario, copies| {
+                let advised = scenario.advised();
+                scenarios.push((question, scenario, copies));
+                scenarios.extend(advised.map(|scenario| (question, scenario, 1)));
+            };
             if ttl == SHORT {
                 let begins = steady(&basis).end;
                 let outage = begins..begins + LONG_OUTAGE;
@@ -131,15 +130,7 @@ fn scenarios(size: Size) -> Vec<(Question, Scenario, u64)> {
                         Policy::Polling => LONG_OUTAGE,
                         _ => 10 * MINUTE,
                     };
-                let scenario = basis.with(outage, until);
-                if policy == Policy::TurnWasm {
-                    let advised = Scenario {
-                        advice: Some(ADVICE),
-                        ..scenario.clone()
-                    };
-                    add(Question::LongOutageAdvised, advised, 1);
-                }
-                add(Question::LongOutage, scenario, copies);
+                add(Question::LongOutage, basis.with(outage, until), copies);
             } else {
                 let begins = middle - LONG_OUTAGE / 2;
                 add(
@@ -202,6 +193,19 @@ impl Scenario {
             until,
             ..self.clone()
         }
+    }
+
+    /// The same for sessions of `src/core` that opened together, of a backend that says in an outage when to come again: in half as
+    /// many seconds more as it takes to serve them all. Where it gives few a second, chance alone makes seconds in which more ask.
+    fn advised(&self) -> Option<Self> {
+        let is_asked = self.policy == Policy::TurnWasm
+            && self.opening == Opening::Together
+            && !self.outages.is_empty()
+            && self.limit >= 500;
+        is_asked.then(|| Self {
+            advice: Some(u64::from(self.sessions / self.limit) * 3 / 2),
+            ..self.clone()
+        })
     }
 
     fn run(&self) -> Record {

@@ -15,8 +15,8 @@ pub const STEPS: u32 = 7;
 const UNHURRIED_MS: u64 = 2 * LAST_MS;
 /// The longest wait for a credential that lives, in milliseconds.
 const UNHURRIED_MOST_MS: u64 = 3_600_000;
-/// A try that `Retry-After` would put past the end of a live credential comes this long before it, in milliseconds, if twice as
-/// much is left: so that the connections move over while their relays live.
+/// A try that `Retry-After` would put later than this long before the end of a live credential, in milliseconds, comes earlier: so
+/// that the connections move over while their relays live.
 const IN_TIME_MS: u64 = 5_000;
 /// The longest `Retry-After` that is honoured once nothing is left to lose by waiting, in milliseconds.
 const RETRY_AFTER_MOST_MS: u64 = 3_600_000;
@@ -30,9 +30,10 @@ pub fn ceiling(failures: u32) -> u64 {
 ///
 /// Uniform in 0 to the ceiling (full jitter), or to `most` if that is less: half of what is left of the live credential, so
 /// that a try comes in time while the backend is away for less than a margin, and a margin once it expired. A `Retry-After`
-/// comes before that, so that clients turned away together do not return together; `life` (what is left of the live
-/// credential) caps it, for a wait beyond it would lose the call for certain, and so would one that leaves no time for the
-/// answer and an ICE restart. Without a live one that is [`NEVER`].
+/// comes before that, so that clients turned away together do not return together. If it would outlast the live credential,
+/// of which `life` is left, the try comes at random in the second half of that, and no later than leaves time for the answer and
+/// an ICE restart: a longer wait would lose the call for certain, and the same moment for all clients whose credentials end
+/// together would have most of them refused again. Without a live one `life` is [`NEVER`].
 ///
 /// Once all steps were taken in vain, a live credential that is not urgent waits for a quarter to a half of what is left of
 /// its life, an hour at the most: else all sessions whose refresh fell into a long outage would try twice a minute, and
@@ -46,22 +47,17 @@ pub fn delay(
     most: u64,
     random: &mut Random,
 ) -> u64 {
-    let jitter = if failures > STEPS && (UNHURRIED_MS..NEVER).contains(&life) {
-        let quarter = (life / 4).min(UNHURRIED_MOST_MS / 2);
-        quarter + random.up_to(quarter)
-    } else {
-        random.up_to(ceiling(failures).min(most))
-    };
-    // Once or not at all: a branch in its place makes the package 40 bytes larger.
-    let in_time = life - (life / (2 * IN_TIME_MS)).min(1) * IN_TIME_MS;
-    let wait = match retry_after {
-        None => jitter,
-        Some(asked) => asked
-            .min(RETRY_AFTER_MOST_MS)
-            .saturating_add(jitter)
-            .min(in_time),
-    };
-    wait.max(FLOOR_MS)
+    let in_time = life - IN_TIME_MS.min(most);
+    let mut least = retry_after.unwrap_or_default().min(RETRY_AFTER_MOST_MS);
+    let mut spread = ceiling(failures).min(most);
+    if least > in_time {
+        least = most;
+        spread = in_time - most;
+    } else if failures > STEPS && (UNHURRIED_MS..NEVER).contains(&life) {
+        spread = (life / 4).min(UNHURRIED_MOST_MS / 2);
+        least += spread;
+    }
+    (least + random.up_to(spread)).min(in_time).max(FLOOR_MS)
 }
 
 #[cfg(test)]
@@ -133,12 +129,28 @@ mod tests {
         for _ in 0..100 {
             let mut asked = |ms, life| delay(1, Some(ms), life, life / 2, &mut random);
             assert!((30_000..=31_000).contains(&asked(30_000, 100_000)));
-            assert_eq!(asked(30_000, 30_000), 25_000);
-            assert_eq!(asked(30_000, 20_000), 15_000);
+            assert_eq!(asked(30_000, 35_000), 30_000);
+            assert!((15_000..=25_000).contains(&asked(30_000, 30_000)));
+            assert!((10_000..=15_000).contains(&asked(30_000, 20_000)));
             assert_eq!(asked(30_000, 10_000), 5_000);
-            assert_eq!(asked(30_000, 9_999), 9_999);
+            assert_eq!(asked(30_000, 9_998), 4_999);
+            assert_eq!(asked(30_000, 600), 300);
             assert!(asked(u64::MAX, NEVER) <= RETRY_AFTER_MOST_MS + 1_000);
             assert_eq!(asked(30_000, 1), FLOOR_MS);
+        }
+    }
+
+    #[test]
+    fn a_retry_after_that_outlasts_the_life_does_not_bring_all_back_at_once() {
+        let mut random = Random::new(3);
+        let waits: Vec<u64> = (0..1_000)
+            .map(|_| delay(2, Some(3_600_000), 1_800_000, 900_000, &mut random))
+            .collect();
+        assert!(waits.iter().all(|w| (900_000..=1_795_000).contains(w)));
+        for tenth in 0..10 {
+            let from = 900_000 + tenth * 89_500;
+            let within = waits.iter().filter(|w| (from..from + 89_500).contains(*w));
+            assert!((70..=130).contains(&within.count()), "{tenth}");
         }
     }
 }

@@ -1085,6 +1085,23 @@ fn a_restart_is_followed_by_a_second_of_rest() {
 }
 
 #[test]
+fn a_second_of_rest_is_not_cut_short_by_servers_that_came_after_failures() {
+    let mut call = Call::one_sided(Policy::Always);
+    call.apply(0, 10 * MINUTE);
+    let done = call.run(2 * SECOND).last().unwrap().0;
+    let mut call = Call::one_sided(Policy::Always);
+    call.apply(0, 10 * MINUTE);
+    call.run(done - call.now + 1);
+    // A third of what is left is less than the rest.
+    let engine = &mut call.ends[0].engine;
+    engine.restamp(stamp(2, call.now + 1_500));
+    engine.applied(stamp(3, call.now + 10 * MINUTE), true, call.now);
+    call.drive(0);
+    call.run(MINUTE);
+    assert_eq!(call.restarts()[1], (done + SECOND, 0));
+}
+
+#[test]
 fn servers_applied_at_any_moment_of_our_own_restart_lead_to_one_more() {
     for offset in (0..2_000).step_by(20) {
         let mut call = Call::one_sided(Policy::Relayed);

@@ -1273,9 +1273,60 @@ fn fresh_servers_are_not_applied_in_the_middle_of_a_restart() {
         0,
         "the new generation is not connected"
     );
-    driver.inspected(1, "second");
-    assert_eq!(applied(&undated(driver.forward(2 * SECOND))), 1);
+    assert_eq!(applied(&driver.inspected(1, "second")), 1, "it is over");
     assert_eq!(driver.serves().as_deref(), Some("bob"));
+}
+
+/// A relayed connection at the end of a restart of the other end, with servers that came meanwhile; what the end commanded, and the
+/// facts then.
+fn restarted_meanwhile(gathering: bool) -> (Driver, Vec<Command>, Facts) {
+    let mut driver = Driver::opened(600.0);
+    driver.relayed_connection(1, connected());
+    let facts = Facts {
+        ufrag: Some("second".into()),
+        gathering,
+        ..connected()
+    };
+    driver.observe(1, facts.clone());
+    driver.input(Input::Refresh);
+    driver.fetched(credential("bob", 600.0));
+    let commands = driver.inspected(1, "second");
+    (driver, commands, facts)
+}
+
+#[test]
+fn servers_that_came_during_a_restart_are_applied_at_its_end_and_restarted_for_a_second_later() {
+    let (mut driver, commands, _) = restarted_meanwhile(false);
+    assert!(commands.contains(&apply(1, 2)), "{commands:?}");
+    let over = driver.at;
+    let restarts = restarts(&driver.forward(150 * SECOND));
+    assert_eq!(restarts.len(), 1);
+    assert!(restarts[0] >= over + SECOND, "{restarts:?}, {over}");
+}
+
+#[test]
+fn the_other_ends_restart_right_after_one_finds_the_servers_that_came_during_that() {
+    let (mut driver, _, facts) = restarted_meanwhile(false);
+    driver.forward(500);
+    let third = Facts {
+        ufrag: Some("third".into()),
+        ..facts
+    };
+    driver.observe(1, third);
+    driver.inspected(1, "third");
+    // Ours has become unnecessary.
+    assert!(restarts(&driver.forward(150 * SECOND)).is_empty());
+}
+
+#[test]
+fn servers_are_not_applied_while_a_restart_that_is_over_still_gathers() {
+    let (mut driver, commands, facts) = restarted_meanwhile(true);
+    assert!(!commands.contains(&apply(1, 2)), "{commands:?}");
+    let gathered = Facts {
+        gathering: false,
+        ..facts
+    };
+    assert!(driver.observe(1, gathered).contains(&apply(1, 2)));
 }
 
 #[test]

@@ -362,13 +362,13 @@ impl Connection {
         self.owe(now);
         if (cure || raised) && self.owed < NEVER && self.facts.ice == Ice::Connected {
             let margin = self.margin(now);
-            self.settled = now
-                + if margin > 0 {
-                    // Of two ends the second one steps in at half of it.
-                    CURED_MS.min(margin / 3)
-                } else {
-                    CURED_MS + self.second()
-                };
+            let wait = if margin > 0 {
+                // Of two ends the second one steps in at half of it.
+                CURED_MS.min(margin / 3)
+            } else {
+                CURED_MS + self.second()
+            };
+            self.settled = self.settled.max(now + wait);
         }
     }
 
@@ -575,7 +575,7 @@ impl Connection {
         };
         // It is asked with the shorter patience only when there are new servers, or an offer of a restart.
         let outranked = may
-            && ((self.facts.firefox > 0 || self.standing == OUTRANKED) && patience == SELECTING_MS
+            && ((self.standing == OUTRANKED || self.facts.firefox > 0) && patience == SELECTING_MS
                 || generation.is_unfinished()
                     && (generation.stranded >= STRANDED_LOOKS
                         || now >= generation.negotiated + patience));
@@ -594,8 +594,8 @@ impl Connection {
         self.facts.signaling == Signaling::HaveRemoteOffer && self.facts.firefox > 0
     }
 
-    /// Whether other servers may be applied now: while nothing of a restart is in progress, or to answer an offer from servers that
-    /// raise the relays.
+    /// Whether other servers may be applied now: while nothing of a restart is in progress, as soon as one is over, so that the other
+    /// end's next one finds them, or to answer an offer from servers that raise the relays.
     pub fn takes_now(&self, busy: Instant, now: Instant) -> bool {
         busy <= now || self.offered == 0 && self.is_offered_by_firefox()
     }
@@ -627,11 +627,9 @@ impl Connection {
             return self.asked + STALL_MS;
         }
         let Some(generation) = &self.generation else {
-            return self.settled;
+            return 0;
         };
-        if now < self.settled {
-            self.settled
-        } else if self.facts.gathering && now < generation.began + GATHERING_MS {
+        if self.facts.gathering && now < generation.began + GATHERING_MS {
             generation.began + GATHERING_MS
         } else if generation.is_unfinished() && !generation.failed {
             let works = self.facts.ice == Ice::Connected;
@@ -801,12 +799,14 @@ impl Connection {
         let busy = self.busy_until(now);
         let (cause, moment) = self.wanted(fetching);
         if busy > now {
-            return if moment < NEVER { next.min(busy) } else { next };
+            return next.min(if moment < NEVER { busy } else { NEVER });
         }
         // While the news of it waits for a fetch, a restart would silence what still comes through.
         if now >= doomed {
             return next;
         }
+        // A second of rest after the last one.
+        let moment = moment.max(self.settled);
         if now < moment {
             return next.min(moment);
         }

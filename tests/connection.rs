@@ -1933,12 +1933,15 @@ fn a_restart_that_was_asked_for_is_looked_at_again_when_it_counts_as_stalled() {
 
 #[test]
 fn a_connection_that_is_busy_and_wants_nothing_is_not_looked_at() {
-    let mut call = Call::one_sided(Policy::Relayed);
-    call.apply(0, 10 * MINUTE);
-    while call.told_restarted() == 0 {
-        call.run(10);
+    for gathering_completes in [true, false] {
+        let mut call = Call::one_sided(Policy::Relayed);
+        call.ends[0].gathering_completes = gathering_completes;
+        call.apply(0, 10 * MINUTE);
+        while call.told_restarted() == 0 {
+            call.run(10);
+        }
+        assert_eq!(call.ends[0].wake, None, "{gathering_completes}");
     }
-    assert_eq!(call.ends[0].wake, None);
 }
 
 #[test]

@@ -792,6 +792,33 @@ fn a_restart_of_the_other_end_that_a_role_conflict_keeps_on_its_old_relay_is_fol
 }
 
 #[test]
+fn a_restart_after_a_role_conflict_leaves_firefox_twice_the_time_that_the_last_one_took() {
+    // Firefox gathers longer at each restart, and ends the call if another offer comes meanwhile.
+    for (delay, longer) in [(10, false), (450, true)] {
+        let mut call = Call::one_sided(Policy::Relayed);
+        call.delay = delay;
+        call.apply(0, 10 * MINUTE);
+        call.run(MINUTE);
+        let duration = call.log.iter().find_map(|(.., act)| match act {
+            Act::Restarted { duration, .. } => Some(*duration),
+            _ => None,
+        });
+        let twice = 2 * duration.unwrap();
+        assert_eq!(twice > SECOND, longer);
+        call.delay = 10;
+        call.connects = false;
+        call.apply(0, 10 * MINUTE);
+        call.run(1);
+        show_role(&mut call, CONTROLLED);
+        call.run(4 * SECOND);
+        let [_, (began, _), (again, _)] = call.restarts()[..] else {
+            panic!("{:?}", call.log);
+        };
+        assert_eq!(again - began, twice.max(SECOND));
+    }
+}
+
+#[test]
 fn role_conflicts_without_end_are_not_answered_by_restarts_without_end() {
     let mut call = Call::one_sided(Policy::Relayed);
     call.connects = false;
@@ -909,17 +936,23 @@ fn after_a_lapse_the_other_end_gets_a_second_for_its_own_fresh_credential() {
 }
 
 #[test]
-fn servers_that_came_after_failures_wait_for_the_other_end_for_a_third_of_the_margin_or_three_seconds()
+fn servers_that_came_after_failures_wait_for_the_other_end_for_a_third_of_the_margin_or_three_seconds_or_seven_with_firefox()
  {
     // In Firefox a restart that the other end answers with an expired credential ends the call.
-    for (margin, wait) in [
-        (10 * MINUTE, 3_000),
-        (9_003, 3_000),
-        (8_997, 2_999),
-        (3_000, 1_000),
-        (0, 3_000),
+    for (firefox, margin, wait) in [
+        (0, 10 * MINUTE, 3_000),
+        (0, 9_003, 3_000),
+        (0, 8_997, 2_999),
+        (0, 3_000, 1_000),
+        (0, 0, 3_000),
+        (1, 10 * MINUTE, 7_000),
+        (-1, 10 * MINUTE, 7_000),
+        (-1, 20_997, 6_999),
+        (-1, 0, 7_000),
     ] {
         let mut call = Call::one_sided(Policy::Relayed);
+        call.ends[0].facts.firefox = firefox;
+        call.observe(0);
         let now = call.now;
         let end = &mut call.ends[0];
         end.engine.restamp(stamp(end.version, now + margin));
@@ -928,7 +961,7 @@ fn servers_that_came_after_failures_wait_for_the_other_end_for_a_third_of_the_ma
             .applied(stamp(end.version, now + HOUR), true, now);
         call.drive(0);
         call.run(MINUTE);
-        assert_eq!(call.restarts(), [(now + wait, 0)], "{margin}");
+        assert_eq!(call.restarts(), [(now + wait, 0)], "{firefox} {margin}");
     }
 }
 
@@ -1298,7 +1331,7 @@ fn an_end_knows_by_the_descriptions_that_the_other_one_alone_is_firefox() {
 fn towards_firefox_relays_are_raised_for_new_servers_though_nothing_is_wrong() {
     for mixed in [true, false] {
         let mut call = Call::one_sided(Policy::Relayed);
-        call.ends[0].facts.firefox = u64::from(mixed);
+        call.ends[0].facts.firefox = if mixed { 1 } else { -1 };
         call.observe(0);
         call.apply(0, 10 * MINUTE);
         call.run(MINUTE);
@@ -1330,6 +1363,7 @@ fn raised_relays_go_into_an_answer_to_firefox_alone() {
         (1, Signaling::HaveRemoteOffer, 1, false),
         (1, Signaling::HaveLocalOffer, 0, false),
         (0, Signaling::HaveRemoteOffer, 0, false),
+        (-1, Signaling::HaveRemoteOffer, 0, false),
     ] {
         let mut call = Call::one_sided(Policy::Relayed);
         call.ends[0].facts.firefox = firefox;

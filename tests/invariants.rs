@@ -710,10 +710,10 @@ impl Model {
                         ufrag: Some(generation.to_string()),
                         first: Some(connection % 2 == 0),
                         // Each generation has a fragment of its own at either end.
-                        firefox: if connection % 4 == 1 {
-                            u64::from(generation) + 1
-                        } else {
-                            0
+                        firefox: match connection % 4 {
+                            1 => i64::from(generation) + 1,
+                            2 => -1,
+                            _ => 0,
                         },
                         lost: false,
                     };

@@ -58,6 +58,8 @@ const CURE_MS: u64 = 1_500;
 /// How long a repair waits after the fresh credential came. Two ends of one call were seen to notice one broken path
 /// 1.5 s apart.
 const CURED_MS: u64 = 3_000;
+/// With Firefox at either end: it looks every four to six seconds (RFC 7675 section 5.1), whether its path is still there.
+const FIREFOX_CURED_MS: u64 = 7_000;
 /// No offer this long after `restartIce()`: nobody listens to `negotiationneeded`.
 const STALL_MS: u64 = 5_000;
 /// No answer this long after a restart's offer: the signalling between the two ends lost it, or an end cannot answer.
@@ -105,7 +107,7 @@ pub struct Facts {
     pub ufrag: Option<String>,
     /// Whether this end goes first; `None` while that is unknown.
     pub first: Option<bool>,
-    /// The ICE username fragment of the other end, where that is Firefox and this one is not.
+    /// Which end is Firefox.
     pub firefox: FirefoxFragment,
     /// The transport under the connection is closed: no restart brings it back.
     pub lost: bool,
@@ -296,6 +298,8 @@ pub struct Connection {
     settled: Instant,
     repairs: u32,
     raises: u32,
+    /// How long the last restart took, in milliseconds.
+    took: u64,
     /// How long Firefox was without a pair in the last restart and in the one before, in milliseconds.
     waits: (u64, u64),
     told_lost: bool,
@@ -328,6 +332,7 @@ impl Connection {
             settled: 0,
             repairs: 0,
             raises: 0,
+            took: 0,
             waits: (0, 0),
             told_lost: false,
         }
@@ -355,7 +360,7 @@ impl Connection {
     /// perhaps at the other end, which needs the time for its own: a path that works is not risked meanwhile.
     pub fn applied(&mut self, servers: Stamp, cure: bool, now: Instant) {
         // The same once more, to rank higher, which takes both ends.
-        let raised = self.servers.version == servers.version && self.facts.firefox == 0;
+        let raised = self.servers.version == servers.version && self.facts.firefox <= 0;
         self.taking = false;
         self.servers = servers;
         self.stalled = false;
@@ -364,9 +369,9 @@ impl Connection {
             let margin = self.margin(now);
             let wait = if margin > 0 {
                 // Of two ends the second one steps in at half of it.
-                CURED_MS.min(margin / 3)
+                self.cured().min(margin / 3)
             } else {
-                CURED_MS + self.second()
+                self.cured() + self.second()
             };
             self.settled = self.settled.max(now + wait);
         }
@@ -530,11 +535,12 @@ impl Connection {
             self.settled = now + SETTLE_MS;
             self.repairs = 0;
             if generation.restart {
+                self.took = now.saturating_sub(generation.began);
                 commands.push(Command::Act(
                     self.id,
                     Act::Restarted {
                         initiator: generation.initiator,
-                        duration: now.saturating_sub(generation.began),
+                        duration: self.took,
                     },
                 ));
                 let last = self.waits.0;
@@ -708,6 +714,15 @@ impl Connection {
         }
     }
 
+    /// How long the other end is given to notice what this one did, and to have it mended.
+    fn cured(&self) -> u64 {
+        if self.facts.firefox == 0 {
+            CURED_MS
+        } else {
+            FIREFOX_CURED_MS
+        }
+    }
+
     /// What a restart is wanted for, and from when on; from [`NEVER`] or later for nothing.
     fn wanted(&self, fetching: bool) -> (Cause, Instant) {
         const NOTHING: (Cause, Instant) = (Cause::Other, NEVER);
@@ -720,7 +735,8 @@ impl Connection {
         }
         let concerned = self.policy == Policy::Always || self.is_relayed();
         if concerned && generation.stranded >= STRANDED_LOOKS {
-            return (Cause::Repair, generation.negotiated);
+            // Firefox, which may still be gathering, is not to be met by another offer before it is done.
+            return (Cause::Repair, generation.began + 2 * self.took);
         }
         let second = self.second();
         if self.interrupted < NEVER && concerned {
@@ -735,7 +751,7 @@ impl Connection {
             let cure = if fetching { CURE_MS } else { 0 };
             let mut moment = self.interrupted + patience + cure;
             if self.owed < NEVER {
-                moment = moment.max(self.owed + CURED_MS);
+                moment = moment.max(self.owed + self.cured());
             }
             return (Cause::Repair, moment + second);
         }

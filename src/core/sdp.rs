@@ -25,12 +25,12 @@ pub fn fingerprint(sdp: &str) -> Option<&str> {
     attribute(sdp, "a=fingerprint:")
 }
 
-/// The eight characters of Firefox's ICE username fragment, which is known by that, as one number; 0 for one that is not Firefox's.
-/// Chromium's has four.
-pub type FirefoxFragment = u64;
+/// The eight characters of the other end's ICE username fragment, as one number, where that is Firefox, which is known by them, and
+/// this end is not; below 0 where this end is Firefox, 0 where neither is. Chromium's fragment has four.
+pub type FirefoxFragment = i64;
 
-/// Whether this one of two ends starts a restart that both need, by something both ends know, and see the other way round; and the
-/// other end's fragment, if that is Firefox and this one is not. `None` while either description is missing or both ends show one
+/// Whether this one of two ends starts a restart that both need, by something both ends know, and see the other way round; and which
+/// of them is Firefox. `None` while either description is missing or both ends show one
 /// certificate.
 ///
 /// Firefox goes before other browsers: of restarts that Chromium had offered one in eight kept a call silent for seconds
@@ -42,16 +42,16 @@ pub fn order(local: &str, remote: &str) -> Option<(bool, FirefoxFragment)> {
             ice_ufrag(sdp)?
                 .as_bytes()
                 .try_into()
-                .map_or(0, u64::from_ne_bytes),
+                .map_or(0, i64::from_ne_bytes),
         )
     };
     let (ours, theirs) = (firefox(local)?, firefox(remote)?);
     if (ours == 0) != (theirs == 0) {
-        return Some((ours != 0, theirs));
+        return Some((ours != 0, theirs - ours));
     }
     let local = fingerprint(local)?.to_ascii_lowercase();
     let remote = fingerprint(remote)?.to_ascii_lowercase();
-    (local != remote).then_some((local < remote, 0))
+    (local != remote).then_some((local < remote, -ours))
 }
 
 #[cfg(test)]
@@ -90,7 +90,7 @@ mod tests {
                 .replace("9c1f2d", "685de4ec")
         };
         for (one, other) in [(A, B), (B, A)] {
-            assert_eq!(order(&firefox(one), other), Some((true, 0)));
+            assert!(matches!(order(&firefox(one), other), Some((true, ..0))));
             let fragment = ice_ufrag(&firefox(one))
                 .unwrap()
                 .as_bytes()
@@ -98,11 +98,12 @@ mod tests {
                 .unwrap();
             assert_eq!(
                 order(other, &firefox(one)),
-                Some((false, u64::from_ne_bytes(fragment)))
+                Some((false, i64::from_ne_bytes(fragment)))
             );
             assert_eq!(order(one, other).map(|(_, fragment)| fragment), Some(0));
         }
-        assert_eq!(order(&firefox(A), &firefox(B)), Some((false, 0)));
+        let both = order(&firefox(A), &firefox(B));
+        assert!(matches!(both, Some((false, ..0))), "{both:?}");
         assert_eq!(goes_first(&firefox(A), &firefox(B)), Some(false));
         assert_eq!(goes_first(&firefox(B), &firefox(A)), Some(true));
         assert_eq!(goes_first(&firefox(A), &firefox(A)), None);

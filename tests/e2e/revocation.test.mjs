@@ -61,6 +61,31 @@ async function callThatLosesItsCredential({ shared, lag }) {
   return { revokedAt, problem, ...(await call.finish()) };
 }
 
+/** Calls whose two credentials the provider takes back, at a moment of its own for each: ms after they were opened. */
+async function callsThatLoseTheirCredentials(moments) {
+  const { SdkCall, turnUsername } = await import("/harness/sdk-call.mjs");
+  const { until } = await import("/harness/call.mjs");
+  const lose = async (moment) => {
+    const call = await SdkCall.open({ shared: false, options: { source: "/api/turn-credentials" } });
+    await new Promise((resolve) => setTimeout(resolve, moment));
+    const revokedAt = Date.now();
+    for (const session of call.sessions) {
+      const body = JSON.stringify({ username: turnUsername(session) });
+      await fetch("/api/demo/revoke", { method: "POST", headers: { "content-type": "application/json" }, body });
+    }
+    const heard = (type, of) => call.heard.some((event) => event.type === type && event.at > revokedAt && of(event));
+    const decided = () =>
+      heard("connectionlost", () => true) ||
+      ([0, 1].every((end) => heard("refreshed", ({ session }) => session === end) && heard("restarted", ({ detail }) => detail.connection === end)) &&
+        call.call.ends.every(({ tally }) => tally.report.silence < 500));
+    const problem = await until(decided, "the call goes on, or is told to be lost", 45_000).then(() => null, String);
+    const { ends, heard: all } = await call.finish();
+    const noticed = all.filter(({ at, type }) => type === "refreshed" && at > revokedAt).map(({ at }) => at - revokedAt);
+    return { moment, problem, lost: all.some(({ type }) => type === "connectionlost"), messagesLost: ends.map((end) => end.lost), noticed };
+  };
+  return Promise.all(moments.map(lose));
+}
+
 /** The provider takes back the credential that a restart is about to gather from. */
 async function callThatLosesItsCredentialAtARestart({ lag }) {
   const { SdkCall, turnUsername } = await import("/harness/sdk-call.mjs");
@@ -154,6 +179,16 @@ describe("revocation", { concurrency: true }, () => {
           assert.ok(!result.events.some(({ what, value }) => what === "connectionState" && value === "failed"), "a connection failed");
         });
       }
+
+      it("calls whose two credentials are revoked go on, however far apart their ends notice it", async (t) => {
+        // Each end looks whether its path is still there at moments of its own, in Firefox every four to six seconds.
+        const moments = Array.from({ length: 16 }, (_, index) => 2000 + 1100 * index);
+        const calls = await page.evaluate(callsThatLoseTheirCredentials, moments);
+        const apart = calls.map(({ noticed }) => Math.max(...noticed) - Math.min(...noticed));
+        t.diagnostic(`${name}: two ends had other credentials ${apart.toSorted((a, b) => a - b).join(", ")} ms apart`);
+        const bad = calls.filter(({ problem, lost, messagesLost }) => problem || lost || messagesLost.some(Boolean));
+        assert.deepEqual(bad, []);
+      });
 
       for (const lag of [0, 100, 200]) {
         it(`a call whose credential is revoked ${lag} ms after a restart with it began goes on, or is told to be lost`, async (t) => {

@@ -223,6 +223,11 @@ pub fn optimised<S: AsRef<OsStr>>(
                 "-Oz",
                 "--low-memory-unused",
                 "--optimize-added-constants-propagate",
+                // Repetition that a local would save is what brotli is good at, and so are bodies that stay in one piece: what these
+                // save raw comes out larger compressed, by some hundred and fifty bytes.
+                "--skip-pass=local-cse",
+                "--skip-pass=simplify-locals",
+                "--one-caller-inline-max-function-size=100",
             ])
             .args(FEATURES)
             .args(["--strip-producers", "--strip-target-features"])

@@ -41,6 +41,8 @@ export class PlainSide extends EventTarget {
     try {
       this.servers = await PlainServers.open(settings);
       this.#learn();
+      // Not only by the clock, by whose next tick the call may be up.
+      this.tick();
       this.servers.addEventListener("refetched", () => {
         this.#mark("refresh");
         this.#learn();

@@ -68,6 +68,8 @@ export class SdkSide extends EventTarget {
     this.#settings = settings;
     this.session = await open(openTurnSession, settings);
     this.#follow();
+    // Not only by the clock, by whose next tick the call may be up.
+    this.tick();
     this.#build();
     await this.call.connected();
   }

@@ -735,8 +735,10 @@ impl Connection {
         }
         let concerned = self.policy == Policy::Always || self.is_relayed();
         if concerned && generation.stranded >= STRANDED_LOOKS {
-            // Firefox, which may still be gathering, is not to be met by another offer before it is done.
-            return (Cause::Repair, generation.began + 2 * self.took);
+            // Firefox, which may still be gathering, is not to be met by another offer before it is done. An idle channel may have
+            // kept the last one from its end for half a minute, which says nothing of that.
+            let patience = (2 * self.took).min(SELECTING_MS);
+            return (Cause::Repair, generation.began + patience);
         }
         let second = self.second();
         if self.interrupted < NEVER && concerned {

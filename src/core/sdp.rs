@@ -30,8 +30,7 @@ pub fn fingerprint(sdp: &str) -> Option<&str> {
 pub type FirefoxFragment = i64;
 
 /// Whether this one of two ends starts a restart that both need, by something both ends know, and see the other way round; and which
-/// of them is Firefox. `None` while either description is missing or both ends show one
-/// certificate.
+/// of them is Firefox. `None` while either description is missing or both ends show one certificate.
 ///
 /// Firefox goes before other browsers: of restarts that Chromium had offered one in eight kept a call silent for seconds
 /// (docs/guide.md, "Chromium with Firefox"). It is known by its fragments, which both ends see alike; the line that names it

@@ -224,7 +224,7 @@ pub fn optimised<S: AsRef<OsStr>>(
                 "--low-memory-unused",
                 "--optimize-added-constants-propagate",
                 // Repetition that a local would save is what brotli is good at, and so are bodies that stay in one piece: what these
-                // save raw comes out larger compressed, by some hundred and fifty bytes.
+                // save raw comes out larger compressed, by some hundred bytes.
                 "--skip-pass=local-cse",
                 "--skip-pass=simplify-locals",
                 "--one-caller-inline-max-function-size=100",

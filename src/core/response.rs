@@ -210,7 +210,7 @@ impl Reader {
             let length = self.enter_item(urls, index);
             self.urls += 1;
             match url.string().map(str::parse::<IceUri>) {
-                _ if self.urls > URLS_MOST => {}
+                _ if self.urls > URLS_MOST => self.leave_out("at most 64 URLs", "more"),
                 None => self.leave_out("a URL", url.kind()),
                 Some(Ok(url)) if !url.is_turn() || name.is_some() && secret.is_some() => {
                     served = true;
@@ -652,9 +652,12 @@ mod tests {
         let many: Vec<String> = (0..100)
             .map(|number| format!("\"stun:h{number}\""))
             .collect();
+        let body = format!("{{\"iceServers\":[{{\"urls\":[{}]}}]}}", many.join(","));
+        let response = read_json(&body).unwrap();
+        assert_eq!(response.servers[0].urls.len(), URLS_MOST);
         assert_eq!(
-            servers(&format!("[{{\"urls\":[{}]}}]", many.join(","))).len(),
-            URLS_MOST
+            response.fault.unwrap().message,
+            "iceServers[0].urls[64]: expected at most 64 URLs, got more"
         );
     }
 

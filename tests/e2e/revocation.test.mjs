@@ -31,7 +31,7 @@ async function closeWithRevocation() {
 }
 
 async function callThatLosesItsCredential({ shared, lag }) {
-  const { SdkCall } = await import("/harness/sdk-call.mjs");
+  const { SdkCall, revokeCredential } = await import("/harness/sdk-call.mjs");
   const { until } = await import("/harness/call.mjs");
   const slow = async ({ reason }) => {
     if (reason !== "initial") await new Promise((resolve) => setTimeout(resolve, lag));
@@ -40,15 +40,7 @@ async function callThatLosesItsCredential({ shared, lag }) {
   const call = await SdkCall.open({ shared, options: { source: "/api/turn-credentials" }, second: { source: slow } });
   await new Promise((resolve) => setTimeout(resolve, 2000));
   const revokedAt = Date.now();
-  const revoked = call.sessions.map((session) => session.iceServers.find((server) => server.username).username);
-  for (const username of revoked) {
-    const response = await fetch("/api/demo/revoke", {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: JSON.stringify({ username }),
-    });
-    if (response.status !== 204) throw new Error(`revoking: ${response.status}`);
-  }
+  for (const session of call.sessions) await revokeCredential(session);
   const repaired = () =>
     call.call.ends.every(({ pc, tally }) => pc.connectionState === "connected" && tally.report.silence < 500) &&
     call.sessions.every((_, index) => call.heard.some(({ type, session }) => type === "refreshed" && session === index)) &&
@@ -63,16 +55,13 @@ async function callThatLosesItsCredential({ shared, lag }) {
 
 /** Calls whose two credentials the provider takes back, at a moment of its own for each: ms after they were opened. */
 async function callsThatLoseTheirCredentials(moments) {
-  const { SdkCall, turnUsername } = await import("/harness/sdk-call.mjs");
+  const { SdkCall, revokeCredential } = await import("/harness/sdk-call.mjs");
   const { until } = await import("/harness/call.mjs");
   const lose = async (moment) => {
     const call = await SdkCall.open({ shared: false, options: { source: "/api/turn-credentials" } });
     await new Promise((resolve) => setTimeout(resolve, moment));
     const revokedAt = Date.now();
-    for (const session of call.sessions) {
-      const body = JSON.stringify({ username: turnUsername(session) });
-      await fetch("/api/demo/revoke", { method: "POST", headers: { "content-type": "application/json" }, body });
-    }
+    for (const session of call.sessions) await revokeCredential(session);
     const heard = (type, of) => call.heard.some((event) => event.type === type && event.at > revokedAt && of(event));
     const decided = () =>
       heard("connectionlost", () => true) ||
@@ -88,7 +77,7 @@ async function callsThatLoseTheirCredentials(moments) {
 
 /** The provider takes back the credential that a restart is about to gather from. */
 async function callThatLosesItsCredentialAtARestart({ lag }) {
-  const { SdkCall, turnUsername } = await import("/harness/sdk-call.mjs");
+  const { SdkCall, revokeCredential } = await import("/harness/sdk-call.mjs");
   const { until } = await import("/harness/call.mjs");
   const call = await SdkCall.open({ options: { source: "/api/turn-credentials" } });
   const [session] = call.sessions;
@@ -98,12 +87,7 @@ async function callThatLosesItsCredentialAtARestart({ lag }) {
   await restarting;
   await new Promise((resolve) => setTimeout(resolve, lag));
   const revokedAt = Date.now();
-  const response = await fetch("/api/demo/revoke", {
-    method: "POST",
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify({ username: turnUsername(session) }),
-  });
-  if (response.status !== 204) throw new Error(`revoking: ${response.status}`);
+  await revokeCredential(session);
   const after = (type) => call.heard.some((event) => event.type === type && event.at > revokedAt);
   // In Chromium the path of the generation before may go on carrying the call, with nothing to mend.
   const flows = () => Date.now() > revokedAt + 20_000 && call.call.ends.every(({ tally }) => tally.report.silence < 500);

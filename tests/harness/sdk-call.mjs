@@ -35,6 +35,16 @@ export function turnUsername(session) {
   return session.iceServers.find((server) => server.username)?.username ?? null;
 }
 
+/** The provider takes back the credential that a session serves at the moment. */
+export async function revokeCredential(session) {
+  const response = await fetch("/api/demo/revoke", {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ username: turnUsername(session) }),
+  });
+  if (response.status !== 204) throw new Error(`revoking: ${response.status}`);
+}
+
 export class SdkCall {
   /** Usernames served so far, whole. */
   usernames = [];

@@ -1688,6 +1688,26 @@ fn while_the_servers_are_silent_nothing_is_restarted_and_they_are_tried_again_un
 }
 
 #[test]
+fn what_happens_to_another_connection_does_not_put_the_next_try_off() {
+    let mut driver = Driver::opened(600.0);
+    driver.relayed_connection(1, connected());
+    create(&mut driver, 2);
+    driver.observe(2, connected());
+    driver.proves = Some(701);
+    driver.input(Input::Refresh);
+    driver.forward(100);
+    driver.fetched(credential("bob", 600.0));
+    let began = driver.at;
+    driver.inspected(1, "first");
+    for _ in 0..35 {
+        driver.forward(100);
+        driver.observe(2, connected());
+    }
+    let tries: Vec<u64> = driver.proofs.iter().map(|at| at - began).collect();
+    assert_eq!(tries, [0, 1_000, 3_000]);
+}
+
+#[test]
 fn a_connection_that_goes_on_by_itself_meanwhile_is_restarted_for_its_servers_alone() {
     let mut driver = refreshed_connection(Some(701));
     driver.inspected(1, "first");

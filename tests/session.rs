@@ -749,6 +749,17 @@ fn retry_after_beyond_the_credentials_life_is_cut_to_the_second_half_of_what_is_
 }
 
 #[test]
+fn retry_after_counts_in_full_from_the_very_moment_at_which_the_life_ends() {
+    let mut driver = Driver::opened(600.0);
+    let expiry = 600 * SECOND;
+    driver.forward_to_fetch(expiry);
+    driver.forward_to(expiry);
+    driver.failed(Failure::from_status(503, Some(2 * MINUTE)));
+    let (next, _) = driver.forward_to_fetch(2 * MINUTE + SECOND);
+    assert!(next >= expiry + 2 * MINUTE, "{next}");
+}
+
+#[test]
 fn a_refusal_stops_retrying_until_the_next_wake_up() {
     let mut driver = Driver::opened(600.0);
     driver.forward_to_fetch(600 * SECOND);

@@ -1716,6 +1716,10 @@ fn what_happens_to_another_connection_does_not_put_the_next_try_off() {
     }
     let tries: Vec<u64> = driver.proofs.iter().map(|at| at - began).collect();
     assert_eq!(tries, [0, 1_000, 3_000]);
+    // Nor is it left to the timer, if that is late.
+    driver.sleep(10 * SECOND);
+    driver.observe(2, connected());
+    assert_eq!(driver.proofs.last(), Some(&driver.at));
 }
 
 #[test]

@@ -1827,6 +1827,17 @@ fn an_interruption_of_two_seconds_is_repaired() {
 }
 
 #[test]
+fn servers_that_are_in_use_already_do_not_put_a_repair_off() {
+    let mut call = Call::one_sided(Policy::Relayed);
+    let began = call.now;
+    let same = stamp(call.ends[0].version, began + 100 * MINUTE);
+    call.ends[0].engine.applied(same, true, began);
+    call.set_ice(0, Ice::Disconnected);
+    call.run(10 * SECOND);
+    assert_eq!(call.restarts(), [(began + 2_000, 0)]);
+}
+
+#[test]
 fn a_shorter_interruption_is_nothing() {
     let mut call = Call::new(Policy::Relayed);
     call.set_ice(0, Ice::Disconnected);

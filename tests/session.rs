@@ -1805,6 +1805,24 @@ fn of_two_ends_that_waited_for_one_server_the_second_waits_three_seconds_more() 
 }
 
 #[test]
+fn servers_that_came_meanwhile_are_applied_as_soon_as_a_restart_counts_as_stalled() {
+    let mut driver = refreshed_connection(Some(0));
+    assert!(driver.inspected(1, "first").contains(&RESTART));
+    let asked = driver.at;
+    driver.forward(SECOND);
+    driver.input(Input::Refresh);
+    assert!(
+        !driver
+            .fetched(credential("carol", 600.0))
+            .contains(&apply(1, 3))
+    );
+    let log = driver.forward(10 * SECOND);
+    let stalled = asked + 5 * SECOND;
+    assert!(log.contains(&(stalled, Command::Act(1, Act::Stalled))));
+    assert!(log.contains(&(stalled, apply(1, 3))));
+}
+
+#[test]
 fn the_proof_of_one_list_is_none_of_the_next() {
     let mut driver = refreshed_connection(None);
     driver.inspected(1, "first");

@@ -33,7 +33,7 @@ pub fn figures(workspace: &Workspace) -> Result<String> {
 fn simulation(workspace: &Workspace) -> Command {
     let mut command = Command::new(cargo());
     command
-        .args(["run", "--quiet", "--profile", "server"])
+        .args(["run", "--quiet", "--profile", "fleet"])
         .args(["--package", "turn-fleet", "--"])
         .current_dir(workspace.root());
     command

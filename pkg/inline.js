@@ -7,19 +7,21 @@ export { iceServersFromLink, TurnError, TurnSession } from "./dist/turn_wasm.js"
 
 // xtask/src/inline.rs wrote it, and says how.
 function bytes() {
-  const bytes = [];
+  // As long as it can get; the characters by their places, which takes half the time of an iterator.
+  const bytes = new Uint8Array(text.length);
+  let length = 0;
   let add = 0;
-  for (const character of text) {
-    const code = character.charCodeAt(0);
+  for (let place = 0; place < text.length; place++) {
+    const code = text.charCodeAt(place);
     const index = code - 32 - (code > 34) - (code > 92);
     if (index < 91) {
-      bytes.push(add + index);
+      bytes[length++] = add + index;
       add = 0;
     } else {
       add = 91 * (index - 90);
     }
   }
-  return new Uint8Array(bytes);
+  return bytes.subarray(0, length);
 }
 
 export const init = (module) => start(bytes, module);

@@ -11,7 +11,7 @@ const COUNTS = [1, 10, 50, 100];
 
 const LIMIT = 1.1;
 
-/** Refreshes of a kind in one round, whose figure is their median: what else a browser does at any time is as long as one of them. */
+/** Refreshes of a kind in one round. Its figure is their median: what else the browser does now and then takes longer than one of them. */
 const REFRESHES = 5;
 
 /** Connections that are made at a time. */
@@ -21,12 +21,12 @@ const AT_ONCE = 10;
 const LONGEST = 5;
 
 // Runs in the page.
-async function refreshes({ count, atOnce, times: most }) {
+async function refreshes({ count, atOnce, repeats }) {
   const { openTurnSession } = await import("/pkg/index.js");
   const { watched } = await import("/bench/page/main-thread.js");
   const { joined } = await import("/bench/page/pair.js");
   // Fetched before, so that no network is measured.
-  const fresh = await (await fetch(`/credentials?${2 * (most + 1) + 1}`)).json();
+  const fresh = await (await fetch(`/credentials?${2 * repeats + 3}`)).json();
   const source = async () => ({ iceServers: fresh.pop(), ttl: 600 });
   const session = await openTurnSession({ source });
   const connections = Array.from({ length: count }, () => session.createPeerConnection());
@@ -54,7 +54,7 @@ async function refreshes({ count, atOnce, times: most }) {
   };
   const names = Object.keys(ways);
   const times = Object.fromEntries(names.map((way) => [way, []]));
-  for (let time = 0; time <= most; time++) {
+  for (let time = 0; time <= repeats; time++) {
     // All orders in turn: what came before has warmed up the processor.
     const order = names.map((_, place) => names[(time + place) % names.length]);
     for (const way of time % 2 ? order.reverse() : order) {
@@ -80,6 +80,7 @@ function linesOf({ ours, theirs }, { count, name }) {
   ];
 }
 
+/** The rounds' medians. */
 const of = (measured, kind) => {
   const rounds = Array.from({ length: measured.length / REFRESHES }, (_, round) => measured.slice(round * REFRESHES, (round + 1) * REFRESHES));
   return figure(rounds.map((round) => figure(round.map((each) => each[kind]), "ms").median), "ms");
@@ -104,7 +105,7 @@ export async function measure(bench) {
     const browser = await bench.browser(name);
     for (const count of COUNTS) {
       const page = await browser.page(site.page);
-      const times = await page.evaluate(refreshes, { count, atOnce: AT_ONCE, times: REFRESHES * bench.rounds });
+      const times = await page.evaluate(refreshes, { count, atOnce: AT_ONCE, repeats: REFRESHES * bench.rounds });
       lines.push(...linesOf(times, { count, name }));
       rows.push(rowOf(times, { count, name }));
       await page.close();

@@ -277,8 +277,14 @@ export class Call {
     const [a, b] = this.ends;
     a.incoming = b.tally;
     b.incoming = a.tally;
-    if (media) a.addVideo();
-    for (const track of stream?.getTracks() ?? []) a.pc.addTrack(track, stream);
+    this.addMedia({ media, stream });
+  }
+
+  /** End 0 sends these too from now on, as the constructor's. */
+  addMedia({ media = false, stream = null }) {
+    const [sender] = this.ends;
+    if (media) sender.addVideo();
+    for (const track of stream?.getTracks() ?? []) sender.pc.addTrack(track, stream);
   }
 
   /** Resolves once both ends are connected and both channels open, then starts the numbered messages. */

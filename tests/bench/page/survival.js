@@ -34,7 +34,8 @@ class Recorder {
   }
 }
 
-/** As docs/guide.md advises for many restarts of one connection: each URL, and each transport, slows Firefox down at every later one. */
+/** As docs/guide.md advises for many restarts of one connection: each URL, and each transport, slows Firefox down at every later one. So
+ * there is one of each, and a data channel alone makes it, for which Firefox needs no second relay for RTCP. */
 const configuration = { bundlePolicy: "max-bundle" };
 const urls = { max: 1 };
 
@@ -49,13 +50,13 @@ async function fetchServers() {
 /** Opens the calls; `finish()` on what it resolves with ends them and tells how they went. */
 export async function open() {
   const sound = await navigator.mediaDevices.getUserMedia({ audio: true });
-  const call = () => ({ media: true, stream: sound.clone() });
   const options = { source: "/api/turn-credentials", urls };
   const calls = {
-    ours: await SdkCall.open({ shared: false, options, configuration, call: call() }),
-    updated: await PlainCall.open({ fetchServers, configuration, call: call() }),
-    idle: await PlainCall.open({ fetchServers, idle: true, configuration, call: call() }),
+    ours: await SdkCall.open({ shared: false, options, configuration }),
+    updated: await PlainCall.open({ fetchServers, configuration }),
+    idle: await PlainCall.open({ fetchServers, idle: true, configuration }),
   };
+  for (const { call } of Object.values(calls)) call.addMedia({ media: true, stream: sound.clone() });
   const recorders = Object.fromEntries(Object.entries(calls).map(([name, { call }]) => [name, new Recorder(call)]));
   const began = Date.now();
   return {

@@ -38,6 +38,16 @@ const CONFLICTS = 8;
 /** From Chromium's offer on, in ms. Left alone it was on the new path after some 4000; by another restart it is after some 900. */
 const MOVED_OVER_MS = 3000;
 
+/** What docs/guide.md advises where Firefox may have to take back its first offer. */
+const DATA_FIRST = "max-bundle, a data channel first";
+
+/** Calls in which it does, for {@link picturesAfterRollback}. */
+const ROLLED_BACK = {
+  balanced: { bundlePolicy: "balanced" },
+  "max-bundle": { bundlePolicy: "max-bundle" },
+  [DATA_FIRST]: { bundlePolicy: "max-bundle", dataFirst: true },
+};
+
 const wait = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** A call between a page of each browser. */
@@ -161,15 +171,6 @@ async function bareRestart(server, { chromium, firefox }) {
   await Promise.all([caller.close(), answerer.close()]);
   return { roles, refusal };
 }
-
-/** What docs/guide.md advises where Firefox may have to take back its first offer. */
-const DATA_FIRST = "max-bundle, a data channel first";
-
-const ROLLED_BACK = {
-  balanced: { bundlePolicy: "balanced" },
-  "max-bundle": { bundlePolicy: "max-bundle" },
-  [DATA_FIRST]: { bundlePolicy: "max-bundle", dataFirst: true },
-};
 
 /** The connection sends pictures and silence from now on, and the page shows what comes from the other end. */
 async function sendPictures() {

@@ -9,6 +9,9 @@ const OPTIONS = {
   chromium: { flags: ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"] },
 };
 
+/** What each component adds, ms. */
+const EACH = 20;
+
 /** What docs/guide.md says that a restart adds in Firefox, ms for each TURN URL and interface: at the end that makes the offers, and
  * at the other. `dataFirst`: the data channel was negotiated alone before the rest. */
 const ADDED = [
@@ -24,7 +27,10 @@ function growth(values) {
   return slopes.sort((a, b) => a - b)[slopes.length >> 1];
 }
 
-/** Restarts a call without this package, and tells how long each end waited for its first candidate each time, ms. */
+/**
+ * Restarts a call without this package, and tells how long each end waited for its first candidate each time, ms, and how many components
+ * (RFC 8445 section 3) an offer's candidates have, over all transports.
+ */
 async function waits({ media, dataFirst, configuration, restarts }) {
   const { selectedPair, until } = await import("/harness/call.mjs");
   const { iceServers } = await (await fetch("/api/turn-credentials", { method: "POST" })).json();
@@ -33,7 +39,7 @@ async function waits({ media, dataFirst, configuration, restarts }) {
   let began;
   const found = ends.map(() => new Map());
   ends.forEach((pc, index) => pc.addEventListener("icecandidate", ({ candidate }) => {
-    if (!candidate?.candidate) return;
+    if (!candidate?.candidate || b.signalingState === "closed") return;
     const { usernameFragment } = candidate;
     if (!found[index].has(usernameFragment)) found[index].set(usernameFragment, performance.now() - began);
     ends[1 - index].addIceCandidate(candidate);
@@ -66,8 +72,18 @@ async function waits({ media, dataFirst, configuration, restarts }) {
     }
   }
   const relays = [...(await b.getStats()).values()].filter(({ type }) => type === "local-candidate").length;
-  for (const pc of ends) pc.close();
-  return { times: found.map((of) => [...of.values()]), relays };
+  // Offered once more, without an answer, which would give up those that are not needed.
+  b.close();
+  let gathered = false;
+  a.addEventListener("icecandidate", ({ candidate }) => (gathered ||= candidate === null));
+  a.restartIce();
+  await a.setLocalDescription();
+  await until(() => gathered, "all candidates of an offer");
+  const sections = a.localDescription.sdp.split(/^m=/m);
+  const components = sections.map((section) => new Set(section.match(/^a=candidate:\S+ \d/gm)?.map((line) => line.at(-1))).size);
+  const { rtcpMuxPolicy } = a.getConfiguration();
+  a.close();
+  return { times: found.map((of) => [...of.values()]), relays, components: components.reduce((sum, count) => sum + count), rtcpMuxPolicy };
 }
 
 /** Refreshes both ends' sessions again and again, until its connection is told lost or that many restarts are made. */
@@ -108,11 +124,13 @@ for (const name of BROWSERS) {
       it("take longer each time, without this package, by as much as the guide says", async (t) => {
         const page = await browser.page(server.page);
         for (const { added, ...call } of ADDED) {
-          const { times, relays } = await page.evaluate(waits, { ...call, restarts: 6 });
+          const { times, relays, components, rtcpMuxPolicy } = await page.evaluate(waits, { ...call, restarts: 6 });
           // The first is no restart.
           const grown = times.map(([, ...of]) => growth(of) / relays);
           t.diagnostic(`${JSON.stringify(call)}: ${grown.map((ms) => ms.toFixed(1)).join(" and ")} ms more for each of ${relays} relays ${JSON.stringify(times.map((x) => x.map(Math.round)))}`);
           for (const [end, ms] of grown.entries()) assert.ok(Math.abs(ms / added[end] - 1) < 0.4, `${ms} is not about ${added[end]}`);
+          // One of RTCP for each transport of sound or video among them.
+          assert.deepEqual({ components, rtcpMuxPolicy }, { components: added[0] / EACH, rtcpMuxPolicy: "require" });
         }
         await page.close();
       });
